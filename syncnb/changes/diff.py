@@ -1,0 +1,156 @@
+"""What differs between two stores: one value for all tables."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from syncnb.changes.table_diff import TableDiff, Verdict
+from syncnb.errors import SchemaError
+from syncnb.rendering import Cell, Sheet, frame
+from syncnb.schema import fold
+
+__all__ = ["Diff"]
+
+LOOKS = {"equal": "good", "equal_except": "partial", "different": "bad"}
+
+
+@dataclass(frozen=True)
+class Diff(Mapping[str, TableDiff]):
+    """All differences between two stores, table by table: `d["hosts"].rows`, `d.summary`.
+
+    A fact: it takes no side, and later changes of either database do not change it.
+    """
+
+    local: str
+    """The local store's name."""
+    remote: str
+    tables: tuple[TableDiff, ...]
+    unmatched_local: tuple[str, ...] = ()
+    """Tables that only the local store has."""
+    unmatched_remote: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    stores: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
+    """The two stores compared: how to open them, nothing open."""
+
+    def __getitem__(self, name: str) -> TableDiff:
+        for wanted in (
+            [t for t in self.tables if name == t.pair.local.label],
+            [t for t in self.tables if name in (t.pair.remote.label, t.pair.local.name, t.pair.remote.name)],
+            [t for t in self.tables if fold(name) in (fold(t.pair.local.name), fold(t.pair.remote.name))],
+        ):
+            if len(wanted) == 1:
+                return wanted[0]
+        raise SchemaError(f"no table {name!r} was compared", hint=f"compared: {', '.join(self) or 'none'}")
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and bool(self[name])
+        except SchemaError:
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        return (table.name for table in self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    @property
+    def verdict(self) -> Verdict:
+        """`equal` only when every column of every row of every table was compared and is the same."""
+        verdicts = {table.verdict for table in self.tables}
+        if "different" in verdicts:
+            return "different"
+        partly = "equal_except" in verdicts or self.unmatched_local or self.unmatched_remote
+        return "equal_except" if partly else "equal"
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """A line a table: rows, what is same, changed and only on one side, and how far the verdict reaches.
+
+        `by_rule` counts cells that are equal only thanks to a rule (3.0 and 3.00).
+        """
+        columns: dict[str, list[Any]] = {name: [] for name in SUMMARY}
+        for table in self.tables:
+            for name, value in zip(SUMMARY, _summary_row(table), strict=True):
+                columns[name].append(value)
+        return frame(
+            {
+                name: pa.array(values, pa.string() if name in TEXTS else pa.int64())
+                for name, values in columns.items()
+            }
+        )
+
+    @cached_property
+    def how(self) -> pd.DataFrame:
+        """How each table was compared: strategy, why, rows, seconds."""
+        names = ("strategy", "why", "rows", "seconds")
+        told: dict[str, Any] = {"table": pa.array([table.name for table in self.tables], pa.string())}
+        for name in names:
+            kind = (
+                pa.string()
+                if name in ("strategy", "why")
+                else pa.float64()
+                if name == "seconds"
+                else pa.int64()
+            )
+            told[name] = pa.array([table.how.get(name) for table in self.tables], kind)
+        return frame(told)
+
+    def _sheet(self) -> Sheet:
+        rows = [
+            [
+                Cell(str(value), _look(name, value))
+                for name, value in zip(SUMMARY, _summary_row(table), strict=True)
+                if name in IN_SHEET
+            ]
+            for table in self.tables
+        ]
+        notes = [f"{table.name}: {entry}" for table in self.tables for entry in table.uncompared]
+        for side, names in (("local", self.unmatched_local), ("remote", self.unmatched_remote)):
+            if names:
+                notes.append(f"only in {side}, not compared: {', '.join(names)}")
+        title = f"{self.local} against {self.remote}: {self.verdict}"
+        return Sheet(title, [name.replace("_", " ") for name in IN_SHEET], rows, [*notes, *self.notes])
+
+    def __repr__(self) -> str:
+        return self._sheet().text()
+
+    def _repr_html_(self) -> str:
+        return self._sheet().html()
+
+
+SUMMARY = (
+    "table", "key", "rows_local", "rows_remote", "same", "changed", "only_local", "only_remote",
+    "conflicts", "accepted", "uncompared", "verdict", "by_rule",
+)  # fmt: skip
+TEXTS = ("table", "key", "verdict")
+IN_SHEET = (
+    "table",
+    "key",
+    "rows_local",
+    "rows_remote",
+    "same",
+    "changed",
+    "only_local",
+    "only_remote",
+    "verdict",
+)
+
+
+def _summary_row(table: TableDiff) -> tuple[Any, ...]:
+    counts = table.counts
+    return (
+        table.name, ", ".join(table.pair.key_names), counts.rows_local, counts.rows_remote, counts.same,
+        counts.changed, counts.only_local, counts.only_remote, 0, 0,
+        counts.uncompared_local + counts.uncompared_remote, table.verdict, sum(table.by_rule.values()),
+    )  # fmt: skip
+
+
+def _look(name: str, value: Any) -> str:
+    if name == "verdict":
+        return LOOKS[value]
+    return "" if name in TEXTS else "number"

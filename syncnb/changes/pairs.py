@@ -1,0 +1,70 @@
+"""Which table meets which, column by column, and by what rule."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from syncnb.schema import Column, Table
+from syncnb.values.rules import Rule
+
+__all__ = ["ColumnPair", "TablePair", "Uncompared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Uncompared:
+    """Something that a verdict does not cover, and why."""
+
+    what: Literal["column", "rows"]
+    name: str
+    """The column, or a word for the rows."""
+    rows: int | None
+    """How many rows it concerns; None where nobody can know."""
+    why: str
+
+    def __str__(self) -> str:
+        name = "" if self.name == self.what else f"{self.what} {self.name} "
+        count = "some rows" if self.rows is None else f"{self.rows:,} rows"
+        return f"{name}({count}) not compared: {self.why}" if name else f"{count} not compared: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPair:
+    """A local column and the remote one that holds the same fact."""
+
+    local: Column
+    remote: Column
+    rule: Rule
+    tolerance: Decimal | None = None
+    """The greatest distance that counts as the same: in units, or in seconds for stamps."""
+
+    @property
+    def name(self) -> str:
+        """What the pair is called in every frame: the local name."""
+        return self.local.name
+
+
+@dataclass(frozen=True, slots=True)
+class TablePair:
+    """A local table and the remote one that holds the same rows."""
+
+    local: Table
+    remote: Table
+    columns: tuple[ColumnPair, ...]
+    """All that are compared, the key among them, in local order."""
+    key: tuple[ColumnPair, ...]
+    """What identifies a row; empty: rows are compared as a multiset."""
+    key_from: str
+    """Where the key comes from, in words."""
+    nulls_match: bool = False
+    """Whether NULL in the key matches NULL: told keys, and rules that are NULLS NOT DISTINCT."""
+    left_out: tuple[Uncompared, ...] = ()
+    """Columns that cannot or shall not be compared."""
+
+    @property
+    def name(self) -> str:
+        """What the pair is called: the local name."""
+        return self.local.label
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.key)

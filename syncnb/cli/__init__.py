@@ -1,0 +1,130 @@
+"""The command line: a thin customer of the public names. Only stdout carries results.
+
+Exit codes: 0 as wished, 1 it differs, 2 an error or a wrong call, 130 interrupted.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from syncnb.cli.arguments import scrubbed, without_secrets
+from syncnb.cli.words import in_command_words
+from syncnb.errors import SyncnbError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "diff": "show every true difference between two databases",
+    "inspect": "show tables, keys, foreign keys, triggers and row-level security of a database",
+    "demo": "see it work: two databases in a broken state, looked at step by step",
+    "lab": "open JupyterLab on a copy of the notebooks",
+}
+"""Every command that exists; each has a module of its name with `run(argv) -> exit code`."""
+
+FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+
+Command = Callable[[Sequence[str]], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Writes errors as one line and a hint, never a traceback."""
+    _never_fail_on_a_letter()
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        ended = _dispatch(words)
+        sys.stdout.flush()
+    except SystemExit as end:  # argparse ends so after --help
+        return end.code if isinstance(end.code, int) else FAILED
+    except SyncnbError as problem:
+        return _fail(
+            without_secrets(problem.message, words), without_secrets(in_command_words(problem.hint), words)
+        )
+    except KeyboardInterrupt:
+        print("Interrupted: nothing was written, nothing is left open.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`). Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except Exception as fault:  # the last line of defence: its text could hold anything
+        return _fault(fault)
+    return ended
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        print(_help(), file=sys.stderr)
+        return FAILED
+    name, *rest = words
+    if name in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"syncnb {_version()}")
+        return 0
+    return _command(name)(rest)
+
+
+def _command(name: str) -> Command:
+    if name in COMMANDS:
+        # Imported only now: `--help` must not wait for pandas.
+        command: Command = import_module(f"syncnb.cli.{name}").run
+        return command
+    near = get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean `syncnb {near[0]}`?" if near else f"commands are {', '.join(COMMANDS)}"
+    raise SyncnbError(f"there is no command {scrubbed(name)!r}", hint=hint)
+
+
+def _help() -> str:
+    widest = max(map(len, COMMANDS))
+    lines = [f"  {name:{widest}}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: syncnb COMMAND ...",
+            "",
+            "See, understand and repair the differences between a local and a remote table.",
+            "",
+            *lines,
+            "",
+            "`syncnb COMMAND --help` says more; `syncnb --version` says which this is.",
+        ]
+    )
+
+
+def _version() -> str:
+    try:
+        return version("syncnb")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _fail(message: str, hint: str) -> int:
+    print(f"syncnb: {' '.join(message.split())}", file=sys.stderr)
+    print(f"Hint: {' '.join(hint.split())}", file=sys.stderr)
+    return FAILED
+
+
+def _fault(fault: Exception) -> int:
+    """Say where, not what: the text of an error that nobody foresaw may hold a value or a password."""
+    if os.environ.get("SYNCNB_DEBUG"):
+        traceback.print_exception(fault)
+        return FAILED
+    frames = traceback.extract_tb(fault.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return _fail(
+        f"a fault of syncnb itself: {type(fault).__name__}{where}",
+        "set SYNCNB_DEBUG=1 and run it again to see all of it, and report it",
+    )
+
+
+def _never_fail_on_a_letter() -> None:
+    """A terminal that cannot show a letter gets its escape, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")

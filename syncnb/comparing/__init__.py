@@ -1,0 +1,1 @@
+"""Finding every difference: one module a strategy, and the verb that chooses."""

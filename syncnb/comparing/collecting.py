@@ -1,0 +1,149 @@
+"""What the strategies have in common: comparing paired rows, and keeping what differs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from syncnb.changes import Counts, RowSet, TableDiff, TablePair, Uncompared
+from syncnb.changes.keys import key_text
+from syncnb.values.columns import compare
+from syncnb.values.raw import concat, to_python
+from syncnb.values.rules import Side
+
+__all__ = ["Collector", "Columns"]
+
+Columns = Sequence[pa.Array]
+"""The raw columns of some rows, in the order of the pair's columns."""
+
+LISTED = 1000
+"""Rows that could not be compared are counted to the last and listed up to here."""
+
+
+class Collector:
+    """Takes in rows as a strategy pairs them, and becomes a TableDiff.
+
+    Rows come in any order; every row of either side must come exactly once.
+    """
+
+    def __init__(self, pair: TablePair, *, limit: int | None = None) -> None:
+        self.pair = pair
+        self.limit = limit
+        self.key_at = [pair.columns.index(column) for column in pair.key]
+        self.rows = {"local": 0, "remote": 0}
+        self.same = 0
+        self.kept: dict[str, list[list[pa.Array]]] = {
+            name: [] for name in ("left", "right", "local", "remote")
+        }
+        self.counts = {"left": 0, "local": 0, "remote": 0}
+        self.differs: list[np.ndarray[Any, Any]] = []
+        self.cells = np.zeros(len(pair.columns), dtype=np.int64)
+        self.unknown = np.zeros(len(pair.columns), dtype=np.int64)
+        self.by_rule = np.zeros(len(pair.columns), dtype=np.int64)
+        self.skipped: dict[str, dict[Side, int]] = {}
+        self.skipped_rows: list[tuple[str, str, str]] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit of differing rows is reached, so that reading can stop."""
+        return self.limit is not None and sum(self.counts.values()) >= self.limit
+
+    def pairs(self, local: Columns, remote: Columns) -> None:
+        """Rows of the same key, side by side."""
+        rows = len(local[0])
+        self.rows["local"] += rows
+        self.rows["remote"] += rows
+        differs = np.zeros((rows, len(local)), dtype=np.bool_)
+        for at, column in enumerate(self.pair.columns):
+            if at in self.key_at:
+                continue
+            cells = compare(column.rule, local[at], remote[at], column.tolerance)
+            differs[:, at] = cells.differs
+            self.unknown[at] += int(cells.unknown.sum())
+            self.by_rule[at] += cells.by_rule
+        changed = np.flatnonzero(differs.any(axis=1))
+        self.same += rows - len(changed)
+        if len(changed):
+            self._keep("left", local, changed)
+            self._keep("right", remote, changed)
+            self.differs.append(differs[changed])
+            self.cells += differs.sum(axis=0)
+
+    def only(self, side: Side, columns: Columns, rows: "np.ndarray[Any, Any] | None" = None) -> None:
+        """Rows that only this side has."""
+        taken = np.arange(len(columns[0])) if rows is None else rows
+        if len(taken):
+            self.rows[side] += len(taken)
+            self._keep(side, columns, taken)
+
+    def agreed(self, rows: int) -> None:
+        """Rows of both sides that are the same in every column, and known to be."""
+        self.rows["local"] += rows
+        self.rows["remote"] += rows
+        self.same += rows
+
+    def skip(self, side: Side, columns: Columns, rows: Sequence[int], reason: str) -> None:
+        """Rows that cannot be compared, and why."""
+        self.rows[side] += len(rows)
+        there = self.skipped.setdefault(reason, {"local": 0, "remote": 0})
+        there[side] += len(rows)
+        listed = list(rows[: LISTED - len(self.skipped_rows)])
+        taken = pa.array(listed, pa.int64())
+        keys = zip(*(to_python(columns[at].take(taken)) for at in self.key_at), strict=True)
+        self.skipped_rows += [(side, key_text(self.pair, key), reason) for key in keys]
+
+    def _keep(self, where: str, columns: Columns, rows: np.ndarray[Any, Any]) -> None:
+        if where in self.counts:
+            self.counts[where] += len(rows)
+        if len(rows) == len(columns[0]):
+            self.kept[where].append(list(columns))
+        else:
+            # A copy: what is kept must not hold on to the whole batch it came from.
+            self.kept[where].append([column.take(pa.array(rows)) for column in columns])
+
+    def finish(self, how: Mapping[str, Any], uncompared: Sequence[Uncompared] = ()) -> TableDiff:
+        """Everything that came in, as one value."""
+        names = [column.name for column in self.pair.columns]
+        skipped = {side: sum(there[side] for there in self.skipped.values()) for side in ("local", "remote")}
+        counts = Counts(
+            self.rows["local"], self.rows["remote"], self.same,
+            self.counts["left"], self.counts["local"], self.counts["remote"],
+            skipped["local"], skipped["remote"],
+        )  # fmt: skip
+        width = len(names)
+        return TableDiff(
+            pair=self.pair,
+            counts=counts,
+            changed_local=self._row_set("left"),
+            changed_remote=self._row_set("right"),
+            differs=np.concatenate(self.differs) if self.differs else np.zeros((0, width), dtype=np.bool_),
+            only_local=self._row_set("local"),
+            only_remote=self._row_set("remote"),
+            cell_counts={name: int(n) for name, n in zip(names, self.cells, strict=True) if n},
+            by_rule={name: int(n) for name, n in zip(names, self.by_rule, strict=True) if n},
+            uncompared=(*self._columns_left_out(), *uncompared, *self._rows_left_out()),
+            skipped=tuple(self.skipped_rows),
+            how=how,
+        )
+
+    def _row_set(self, where: str) -> RowSet:
+        batches = self.kept[where]
+        return RowSet(tuple(concat([batch[at] for batch in batches]) for at in range(len(self.pair.columns))))
+
+    def _columns_left_out(self) -> list[Uncompared]:
+        rows = max(self.rows.values())
+        left_out = [Uncompared("column", entry.name, rows, entry.why) for entry in self.pair.left_out]
+        return left_out + [
+            Uncompared("column", column.name, int(n), f"stamps without a zone {ZONES}")
+            for column, n in zip(self.pair.columns, self.unknown, strict=True)
+            if n
+        ]
+
+    def _rows_left_out(self) -> list[Uncompared]:
+        return [
+            Uncompared("rows", "rows", sum(there.values()), reason) for reason, there in self.skipped.items()
+        ]
+
+
+ZONES = 'against moments: declare theirs with timezone="UTC" (or "Europe/Berlin") in connect'

@@ -1,0 +1,32 @@
+"""What a demo is made of: two sides, each a schema, rows, and what then happened to them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["Row", "Scene", "Side"]
+
+Row: TypeAlias = tuple[str | int | bool | None, ...]
+"""Values in column order, as both engines accept them: stamps, UUIDs and JSON are text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One database of a demo."""
+
+    name: str
+    """What its store is called."""
+    schema: str
+    """CREATE statements."""
+    rows: Mapping[str, Sequence[Row]]
+    """By table, parents before children."""
+    drift: Mapping[str, str]
+    """What a person or a program did to it since: in words, and the SQL that does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A local SQLite file and a remote PostgreSQL database that no longer agree."""
+
+    local: Side
+    remote: Side

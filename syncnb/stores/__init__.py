@@ -1,0 +1,1 @@
+"""Databases, files and frames behind one small port; the only rooms that make SQL."""

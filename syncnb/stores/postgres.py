@@ -1,0 +1,336 @@
+"""PostgreSQL as a store: read-only snapshots that also hold behind a transaction pooler.
+
+One transaction is all the state there is: no session settings, no prepared statements, no temporary
+tables. The driver is imported when the first connection is made.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from syncnb.errors import ConnectError, ReadError
+from syncnb.schema import Column, Schema, Table
+from syncnb.stores.postgres_catalogue import inspect_catalogue, row_estimate
+from syncnb.stores.postgres_copy import copy_query, read_batches
+from syncnb.stores.postgres_errors import address, connect_error, read_error
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+__all__ = ["OLDEST", "Parameters", "PostgresReader", "PostgresStore", "Server"]
+
+OLDEST = 12
+"""The oldest major version that can be read."""
+
+DEFAULTS = {"connect_timeout": "10", "fallback_application_name": "syncnb"}
+
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+# What makes the text of a value the same whatever the role, the database and the session say. Time limits
+# are not among them: they are somebody's decision.
+SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "row_security": "on",
+}
+
+# `true` means for this transaction only (SET LOCAL), with bound values.
+SETTLE = "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)"
+
+DESCRIBE = """
+SELECT current_database(), current_user::text, current_setting('server_version_num')::int,
+       pg_encoding_to_char(encoding), pg_backend_pid(), current_setting('transaction_read_only') = 'on',
+       current_setting('transaction_isolation') = 'repeatable read'
+FROM pg_catalog.pg_database WHERE datname = current_database()
+"""
+
+QUERY_CANCELED = "57014"
+
+UNSURE_TLS = ("", "disable", "allow", "prefer", "require")
+"""Values of sslmode that do not check who answers."""
+
+
+class Parameters(Mapping[str, str]):
+    """Connection parameters that no repr, `vars`, `asdict` or pickle spells out."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __deepcopy__(self, memo: object) -> "Parameters":
+        return self
+
+    def __reduce__(self) -> str:
+        raise ConnectError(
+            "a store is not pickled, its password would go with it",
+            hint="pass the name of the environment variable and connect there with env=NAME",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a server says about itself and about this connection."""
+
+    database: str
+    role: str
+    version: int
+    """As `server_version_num`: 150018 is 15.18."""
+    encoding: str
+    pooled: bool
+    """True where a transaction pooler stands between: each transaction may meet another backend."""
+
+
+@dataclass(frozen=True, repr=False)
+class PostgresStore:
+    """How to open one PostgreSQL database. Holds no connection."""
+
+    parameters: Mapping[str, str]
+    """libpq's keywords and values; shown nowhere."""
+    name: str
+    writable: bool = False
+    timezone: Mapping[str, str] = field(default_factory=dict, hash=False)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", Parameters(self.parameters))
+
+    def __repr__(self) -> str:
+        host, _ = address(self.parameters)
+        role = f" as {user}" if (user := self.parameters.get("user")) else ""
+        facts = ["writable" if self.writable else "read-only"]
+        if not self.authenticated:
+            facts.append("not authenticated")
+        return f"PostgresStore({self.name} on {host}{role}, {', '.join(facts)})"
+
+    @property
+    def dialect(self) -> str:
+        return "postgresql"
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the connection proves that the server is the one that was meant; so is any local one."""
+        mode = self.parameters.get("sslmode", "")
+        # libpq treats `require` as `verify-ca` where a file of authorities is named.
+        checked = mode == "require" and "sslrootcert" in self.parameters
+        return address(self.parameters)[1] or mode not in UNSURE_TLS or checked
+
+    @contextmanager
+    def reading(self) -> Iterator["PostgresReader"]:
+        """A snapshot in one read-only transaction, whatever the store may do.
+
+        Rolled back and closed with the block, also on an error or an interrupt. Raises ConnectError.
+        """
+        connection = self._connect()
+        try:
+            reader = PostgresReader(connection, _begin(connection, self.parameters))
+            try:
+                yield reader
+            finally:
+                reader.close()
+        finally:
+            connection.close()
+
+    def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:
+        """The catalogue of the search path and of `schemas`."""
+        with self.reading() as reader:
+            return reader.schema(schemas)
+
+    def describe(self) -> Server:
+        """Who answers: database, role, version, encoding, pooler or not."""
+        with self.reading() as reader:
+            return reader.server
+
+    def _connect(self) -> "Connection[Any]":
+        driver = _driver()
+        try:
+            return driver.connect(  # type: ignore[no-any-return]
+                **{**DEFAULTS, **self.parameters}, autocommit=True, prepare_threshold=None
+            )
+        except (driver.Error, ValueError) as error:
+            problem = connect_error(error, self.parameters)
+        # Outside the `except`, so that the driver's error and its frames are not kept alive with ours.
+        raise problem
+
+
+class PostgresReader:
+    """One snapshot. Reads one stream at a time; an error in one table leaves the snapshot usable."""
+
+    def __init__(self, connection: "Connection[Any]", server: Server) -> None:
+        self.server = server
+        self._connection = connection
+        self._stream: _Stream | None = None
+        self._interrupted = False
+
+    def schema(self, schemas: Sequence[str] | None = None) -> Schema:
+        """The catalogue of the search path and of `schemas`."""
+        self._free()
+        with self._translated("the catalogue"):
+            return inspect_catalogue(self._connection, encoding=self.server.encoding, schemas=schemas)
+
+    def count_estimate(self, table: Table) -> int | None:
+        """The planner's count, from the last ANALYZE or VACUUM; None where it never counted."""
+        self._free()
+        with self._translated(table.label):
+            return row_estimate(self._connection, table)
+
+    def batches(
+        self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows in raw form, by COPY. Raises ReadError where the table cannot be read to its end.
+
+        One stream at a time: whatever is asked next ends this one, and reading on from it is then an error.
+        """
+        chosen = [table.column(name) for name in columns]
+        query = copy_query(table, chosen, [table.column(name) for name in order])
+        self._free()
+        self._stream = _Stream(self._copied(query, table, chosen), table.label)
+        return self._stream
+
+    def interrupt(self) -> None:
+        """Cancel whatever the server does for this snapshot. Any thread; never raises."""
+        self._interrupted = True
+        with suppress(Exception):
+            self._connection.cancel_safe(timeout=5)
+
+    def close(self) -> None:
+        """End the transaction; after an error or an interrupt too. Never raises."""
+        with suppress(Exception):
+            self._free()
+        with suppress(Exception):
+            self._connection.execute("ROLLBACK")
+
+    def _free(self) -> None:
+        """End the stream that is still open, if any."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def _copied(self, query: str, table: Table, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        with (
+            self._translated(table.label),
+            self._connection.cursor() as cursor,
+            cursor.copy(query.encode()) as lines,
+        ):
+            yield from read_batches(lines, table, columns)
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        driver = _driver()
+        try:
+            yield
+        except driver.Error as error:
+            lost = self._connection.closed
+            if self._interrupted and error.sqlstate == QUERY_CANCELED:
+                raise ReadError(
+                    f"reading {what} was stopped", hint="run it again to read all of it"
+                ) from None
+            raise read_error(error, what, role=self.server.role, lost=lost) from None
+        finally:
+            self._recover()
+
+    def _recover(self) -> None:
+        """Make the transaction usable again after an error in it, or after a COPY that was cut short."""
+        status = _driver().pq.TransactionStatus
+        for _ in range(3):  # a cancel that a pooler passes on late may hit this statement instead
+            if self._connection.info.transaction_status != status.INERROR:
+                return
+            with suppress(_driver().Error):
+                self._connection.execute("ROLLBACK TO SAVEPOINT snapshot")
+
+
+class _Stream(Iterator[pa.RecordBatch]):
+    """Batches of one table, which cannot end early and look complete."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], what: str) -> None:
+        self._batches = batches
+        self._what = what
+        self._cut = False
+        self._ended = False
+
+    def __next__(self) -> pa.RecordBatch:
+        if self._cut:
+            raise ReadError(
+                f"the snapshot went on before {self._what} was read to its end",
+                hint="read one table to its end before the next, or open a second snapshot",
+            )
+        try:
+            return next(self._batches)
+        except BaseException:
+            self._ended = True
+            raise
+
+    def close(self) -> None:
+        """Stop the server, if it is still sending."""
+        self._cut = not self._ended
+        self._batches.close()  # type: ignore[attr-defined]
+
+
+def _driver() -> ModuleType:
+    try:
+        import psycopg
+    except ImportError:
+        problem = ConnectError(
+            "the PostgreSQL driver is not installed",
+            hint='pip install "psycopg[binary]", then restart the kernel',
+        )
+    else:
+        return psycopg
+    raise problem
+
+
+def _begin(connection: "Connection[Any]", parameters: Mapping[str, str]) -> Server:
+    driver = _driver()
+    try:
+        connection.execute(BEGIN)
+        connection.execute(SETTLE, (list(SETTINGS), list(SETTINGS.values())))
+        row = connection.execute(DESCRIBE).fetchone()
+        # Where every failed or abandoned read goes back to, so that the snapshot lives on.
+        connection.execute("SAVEPOINT snapshot")
+    except driver.Error as error:
+        problem = connect_error(error, parameters)
+        problem.sqlstate = error.sqlstate or problem.sqlstate
+    else:
+        return _checked(connection, row)
+    raise problem
+
+
+def _checked(connection: "Connection[Any]", row: tuple[Any, ...] | None) -> Server:
+    if row is None or not (row[5] and row[6]):
+        raise ConnectError(
+            "the server did not open a read-only snapshot",
+            hint="connect to PostgreSQL itself, or to a pooler for it",
+        )
+    database, role, version, encoding, backend, *_ = row
+    if version < OLDEST * 10_000:
+        raise ConnectError(
+            f"PostgreSQL {version // 10_000} is too old", hint=f"version {OLDEST} or newer can be read"
+        )
+    # A pooler answers the first handshake itself, with a process number of its own making.
+    pooled = backend != connection.info.backend_pid
+    return Server(database=database, role=role, version=version, encoding=encoding, pooled=pooled)

@@ -1,0 +1,225 @@
+"""What PostgreSQL's own catalogue says about tables: a handful of set-wise queries, whatever their number.
+
+The catalogue is read directly because inspectors hide facts (invalid indexes, deferrable rules, column
+privileges). One text of SQL serves all versions from 12 on: a catalogue column that came later is
+reached through `to_jsonb(row)`, where an older server has simply no such field.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
+
+from syncnb.errors import SchemaError
+from syncnb.schema import Column, ForeignKey, Schema, Table, Trigger, UniqueRule
+from syncnb.values.kinds import postgres_kind
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+__all__ = ["OURS", "inspect_catalogue", "row_estimate"]
+
+OURS = "syncnb"
+"""The schema of our own tables, which is never part of what is compared."""
+
+SCHEMAS = """
+SELECT nspname FROM pg_catalog.pg_namespace
+WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' AND nspname <> %s ORDER BY nspname
+"""
+
+RELATIONS = """
+SELECT c.oid AS relation, n.nspname AS schema, c.relname AS name,
+       CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view'
+                      WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END AS type,
+       pg_table_is_visible(c.oid) AS visible, row_security_active(c.oid) AS row_security,
+       array_remove(ARRAY[
+           CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' WHEN 't' THEN 'TEMPORARY' END,
+           CASE WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid)
+                THEN 'HAS CHILDREN' END], NULL) AS options
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')
+"""
+
+# `base` follows domains down to the type beneath, and remembers a NOT NULL on the way.
+COLUMNS = """
+WITH RECURSIVE wanted AS (
+    SELECT * FROM pg_catalog.pg_attribute
+    WHERE attrelid = ANY (%s::oid[]) AND attnum > 0 AND NOT attisdropped
+), base (declared, type, domain, filled) AS (
+    SELECT oid, oid, typtype = 'd', typtype = 'd' AND typnotnull FROM pg_catalog.pg_type
+    WHERE oid IN (SELECT atttypid FROM wanted)
+    UNION ALL
+    SELECT base.declared, below.oid, below.typtype = 'd',
+           base.filled OR below.typtype = 'd' AND below.typnotnull
+    FROM base JOIN pg_catalog.pg_type above ON above.oid = base.type
+              JOIN pg_catalog.pg_type below ON below.oid = above.typbasetype
+    WHERE base.domain
+)
+SELECT a.attrelid AS relation, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
+       CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace OR t.typname = 'citext'
+            THEN format_type(t.oid, NULL) ELSE '' END AS base,
+       t.typcategory::text AS category,
+       NOT (a.attnotnull OR base.filled) AS nullable,
+       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default,
+       CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generated,
+       CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
+       nullif(l.collname, 'default') AS collation,
+       has_schema_privilege(c.relnamespace, 'USAGE')
+           AND has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable
+FROM wanted a
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN base ON base.declared = a.atttypid AND NOT base.domain
+JOIN pg_catalog.pg_type t ON t.oid = base.type
+LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+ORDER BY a.attrelid, a.attnum
+"""
+
+# INCLUDE columns come after the first `indnkeyatts` and are no part of the rule. A part without a column
+# is an expression.
+RULES = """
+SELECT i.indrelid AS relation, c.relname AS name, i.indisprimary AS primary,
+       CASE WHEN parts.plain THEN parts.columns ELSE '{}' END AS columns,
+       CASE WHEN parts.plain THEN '{}' ELSE parts.texts END AS expressions,
+       pg_get_expr(i.indpred, i.indrelid, true) AS where,
+       NOT coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_distinct,
+       i.indisvalid AS valid, coalesce(k.condeferrable, false) AS deferrable, k.oid IS NOT NULL AS constraint
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+LEFT JOIN pg_catalog.pg_constraint k
+       ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
+CROSS JOIN LATERAL (
+    SELECT bool_and(p.attnum > 0) AS plain, array_agg(a.attname::text ORDER BY p.n) AS columns,
+           array_agg(pg_get_indexdef(i.indexrelid, p.n::int, true) ORDER BY p.n) AS texts
+    FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS p (attnum, n)
+    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = p.attnum
+    WHERE p.n <= i.indnkeyatts
+) parts
+WHERE i.indrelid = ANY (%s::oid[]) AND i.indisunique
+ORDER BY i.indrelid, NOT i.indisprimary, k.oid IS NULL, c.relname COLLATE "C"
+"""
+
+# A key that refers to a partitioned table has a row of its own for each partition: only the first counts.
+FOREIGN_KEYS = """
+SELECT k.conrelid AS relation, k.conname AS name,
+       (SELECT array_agg(a.attname::text ORDER BY u.n) FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, n)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum) AS columns,
+       CASE WHEN pg_table_is_visible(p.oid) THEN p.relname ELSE n.nspname || '.' || p.relname END AS parent,
+       (SELECT array_agg(a.attname::text ORDER BY u.n) FROM unnest(k.confkey) WITH ORDINALITY AS u (attnum, n)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum) AS parent_columns,
+       action.names ->> k.confdeltype::text AS on_delete, action.names ->> k.confupdtype::text AS on_update,
+       k.condeferrable AS deferrable, k.convalidated AS valid
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
+CROSS JOIN (SELECT jsonb_build_object('a', 'NO ACTION', 'r', 'RESTRICT', 'c', 'CASCADE', 'n', 'SET NULL',
+                                      'd', 'SET DEFAULT') AS names) action
+WHERE k.conrelid = ANY (%s::oid[]) AND k.contype = 'f' AND k.conparentid = 0
+ORDER BY k.conrelid, k.conname COLLATE "C"
+"""
+
+CHECKS = """
+SELECT conrelid AS relation, pg_get_constraintdef(oid, true) AS definition FROM pg_catalog.pg_constraint
+WHERE conrelid = ANY (%s::oid[]) AND contype = 'c' ORDER BY conrelid, conname COLLATE "C"
+"""
+
+TRIGGERS = """
+SELECT tgrelid AS relation, tgname AS name, pg_get_triggerdef(oid, true) AS definition,
+       tgenabled <> 'D' AS enabled
+FROM pg_catalog.pg_trigger
+WHERE tgrelid = ANY (%s::oid[]) AND NOT tgisinternal ORDER BY tgrelid, tgname COLLATE "C"
+"""
+
+# -1 (before version 14: 0) is written where nobody has counted yet; an empty file needs no count. The
+# children are part of what SELECT reads from their parent.
+ESTIMATE = """
+WITH RECURSIVE tree (oid) AS (
+    SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s
+    UNION
+    SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON tree.oid = i.inhparent
+), counted AS (
+    SELECT CASE WHEN reltuples > 0 THEN reltuples
+                WHEN relkind NOT IN ('r', 'm') THEN NULL
+                WHEN pg_relation_size(oid) = 0 OR reltuples = 0 AND relpages > 0 THEN 0 END AS rows
+    FROM pg_catalog.pg_class WHERE oid IN (SELECT oid FROM tree) AND relkind <> 'p'
+)
+SELECT CASE WHEN count(*) = count(rows) THEN coalesce(sum(rows), 0)::bigint END FROM counted
+"""
+
+CODE_POINT_ORDER = ("UTF8", "LATIN1", "SQL_ASCII")
+"""Encodings whose bytes sort as code points do."""
+
+Facts: TypeAlias = dict[str, Any]
+"""One row of the catalogue, its columns named as the fields of what it becomes."""
+
+
+def inspect_catalogue(
+    connection: "Connection[Any]", *, encoding: str, schemas: Sequence[str] | None = None
+) -> Schema:
+    """All tables of the search path and of `schemas`, with every fact. Reads no row of theirs.
+
+    Left out: the system's schemas, ours, what belongs to an extension, and partitions, which are read
+    through their parent. Tables that this role may not read are listed, with unreadable columns.
+    Raises SchemaError where one of `schemas` does not exist.
+    """
+    tables = _facts(connection, RELATIONS, _searched(connection, schemas or ()))
+    relations = [facts["relation"] for facts in tables]
+    columns, rules, foreign_keys, checks, triggers = (
+        _grouped(_facts(connection, query, relations))
+        for query in (COLUMNS, RULES, FOREIGN_KEYS, CHECKS, TRIGGERS)
+    )
+    found = [
+        Table(
+            **facts,
+            columns=tuple(map(_column, columns[relation])),
+            rules=tuple(UniqueRule(**rule) for rule in rules[relation]),
+            foreign_keys=tuple(ForeignKey(**key) for key in foreign_keys[relation]),
+            checks=tuple(check["definition"] for check in checks[relation]),
+            triggers=tuple(Trigger(**trigger) for trigger in triggers[relation]),
+            text_order="code point" if encoding in CODE_POINT_ORDER else "other",
+            text_encoding="unchecked" if encoding == "SQL_ASCII" else "utf-8",
+        )
+        for relation, (facts,) in _grouped(tables).items()
+    ]
+    return Schema(tuple(sorted(found, key=lambda table: (table.name, table.schema or ""))))
+
+
+def row_estimate(connection: "Connection[Any]", table: Table) -> int | None:
+    """The planner's count of `table` with its partitions or children; None where it has none."""
+    row = connection.execute(ESTIMATE, (table.schema, table.name)).fetchone()
+    count: int | None = row[0] if row else None
+    return count
+
+
+def _searched(connection: "Connection[Any]", schemas: Sequence[str]) -> list[str]:
+    there = [row[0] for row in connection.execute(SCHEMAS, (OURS,))]
+    for name in schemas:
+        if name not in there:
+            raise SchemaError(
+                f"there is no schema {name!r}", hint=f"schemas here: {', '.join(there) or 'none'}"
+            )
+    path = [row[0] for row in connection.execute("SELECT unnest(current_schemas(false))::text")]
+    return [name for name in there if name in schemas or name in path]
+
+
+def _facts(connection: "Connection[Any]", query: LiteralString, wanted: Sequence[Any]) -> list[Facts]:
+    from psycopg.rows import dict_row
+
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(query, (list(wanted),)).fetchall()
+    return [{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()} for row in rows]
+
+
+def _grouped(rows: list[Facts]) -> Mapping[int, list[Facts]]:
+    """The facts of each relation, by its oid."""
+    groups: defaultdict[int, list[Facts]] = defaultdict(list)
+    for row in rows:
+        groups[row.pop("relation")].append(row)
+    return groups
+
+
+def _column(facts: Facts) -> Column:
+    kind = postgres_kind(facts.pop("base"), category=facts.pop("category"))
+    return Column(kind=kind, **facts)

@@ -1,0 +1,248 @@
+"""SQLite files: one read-only connection and one snapshot for each reading."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+
+from syncnb.errors import ConnectError
+from syncnb.schema import Schema, Table
+from syncnb.stores.port import BATCH_ROWS
+from syncnb.stores.sqlite_catalogue import read_schema
+from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
+from syncnb.values.raw import BadText, concat, from_python
+
+__all__ = ["SQLiteReader", "SQLiteStore"]
+
+OLDEST = (3, 37)
+"""The first SQLite library that lists its tables by `pragma_table_list`."""
+BUSY_SECONDS = 5.0
+ASK_AFTER = 500_000
+"""Steps of SQLite's machine, some hundredths of a second, after which it asks whether to go on."""
+SLICE_ROWS = 512
+"""Rows made Arrow at a time: few enough that a run of large values cannot fill the memory."""
+BATCH_BYTES = 16 * 2**20
+SETTINGS = (
+    "PRAGMA query_only = ON",
+    "PRAGMA trusted_schema = OFF",  # a hostile file cannot call functions through its views
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA cache_size = -8192",  # in key order, a page of rows is wanted again and again
+    "BEGIN",
+    "SELECT count(*) FROM sqlite_schema",  # the snapshot starts with the first read, not with BEGIN
+)
+
+_quote = sqlite_dialect().identifier_preparer.quote_identifier
+
+
+@dataclass(frozen=True, repr=False)
+class SQLiteStore:
+    """A SQLite file. Holds its path, no connection; reading verbs cannot write to it.
+
+    Reading a file in WAL mode may leave an empty `-wal` and a `-shm` file beside it, as every
+    read-only connection of SQLite does.
+    """
+
+    path: Path
+    writable: bool = False
+    timezone: Mapping[str, str] = field(default_factory=dict, hash=False)
+    notes: tuple[str, ...] = ()
+    dialect: str = field(default="sqlite", init=False)
+
+    def __post_init__(self) -> None:
+        # Where the process stands later must not change which file this is.
+        object.__setattr__(self, "path", Path(self.path).expanduser().absolute())
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({self.name!r}{', writable=True' if self.writable else ''})"
+
+    @contextmanager
+    def reading(self) -> Iterator["SQLiteReader"]:
+        """A snapshot on a connection that cannot write. Raises ConnectError where it cannot be opened."""
+        connection = _open(self.path)
+        try:
+            yield SQLiteReader(connection, self.name)
+        finally:
+            connection.close()  # which ends the snapshot, whatever still runs in it
+
+    def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:
+        """The catalogue. A SQLite file has one schema, so `schemas` changes nothing."""
+        with self.reading() as reader:
+            return reader.schema(schemas)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise ConnectError(
+            f"SQLite {sqlite3.sqlite_version} of this Python is too old",
+            hint=f"use a Python whose sqlite3 is {'.'.join(map(str, OLDEST))} or newer",
+        )
+    if not path.is_file():
+        raise missing_error(path)
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=ro",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,  # for `interrupt`; everything else stays in one thread
+        )
+        for statement in SETTINGS:
+            connection.execute(statement).fetchall()
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise connect_error(path, error) from None
+    return connection
+
+
+class SQLiteReader:
+    """One read transaction on one file."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._stopped = False
+        # Inside one long statement (a sort) Python delivers Ctrl-C only where SQLite calls back.
+        connection.set_progress_handler(lambda: 0, ASK_AFTER)
+
+    def schema(self, schemas: Sequence[str] | None = None) -> Schema:
+        """The catalogue, as this snapshot sees it. A file has one schema: `schemas` changes nothing."""
+        try:
+            return read_schema(self._connection)
+        except sqlite3.Error as error:
+            raise ConnectError(
+                f"the catalogue of {self._name} cannot be read: {error}",
+                hint="run `PRAGMA integrity_check` on it; a damaged file is best restored from a copy",
+            ) from None
+
+    def count_estimate(self, table: Table) -> int | None:
+        """The span of rowids, but no more rows than the file has room for."""
+        if table.is_view or not (rowid := _rowid(table)):
+            return None
+        name = _quote(table.name)
+        sql = f"SELECT (SELECT max({rowid}) FROM {name}) - (SELECT min({rowid}) FROM {name}) + 1"  # noqa: S608
+        try:
+            span = self._value(sql)
+            room = self._value("PRAGMA page_count") * self._value("PRAGMA page_size") // 8
+        except (sqlite3.Error, OverflowError):
+            return None
+        return min(int(span or 0), int(room))
+
+    def batches(
+        self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows in raw form; after the columns of `order` by rowid, so that each run has the same order.
+
+        Raises ReadError where the rows cannot be read to the end.
+        """
+        names = list(columns)
+        parts: list[pa.RecordBatch] = []
+        rows = size = 0
+        for part in self._slices(table, _select(table, names, order), names):
+            parts.append(part)
+            rows += part.num_rows
+            size += part.nbytes
+            if rows >= BATCH_ROWS or size >= BATCH_BYTES:
+                batch = _joined(parts)
+                yield batch.slice(0, BATCH_ROWS)
+                parts = [batch.slice(BATCH_ROWS)] if rows > BATCH_ROWS else []
+                rows, size = max(0, rows - BATCH_ROWS), 0
+        if parts:
+            yield _joined(parts)
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs now: its reader gets a ReadError."""
+        self._stopped = True
+        with suppress(sqlite3.Error):
+            self._connection.interrupt()
+
+    def _value(self, sql: str) -> Any:
+        return self._connection.execute(sql).fetchone()[0]
+
+    def _slices(self, table: Table, sql: str, names: list[str]) -> Iterator[pa.RecordBatch]:
+        """The rows in raw form, a few at a time.
+
+        Text is decoded by sqlite3 itself as long as it is UTF-8. At the first one that is not, the same
+        statement starts again in the same snapshot, passes what was read, and goes on with care.
+        """
+        done = 0
+        try:
+            try:
+                for part in self._converted(sql, names, str, skip=0):
+                    yield part
+                    done += part.num_rows
+            except sqlite3.OperationalError as error:
+                if not str(error).startswith("Could not decode to UTF-8"):
+                    raise
+                for part in self._converted(sql, names, _careful, skip=done):
+                    yield part
+                    done += part.num_rows
+        except sqlite3.Error as error:
+            if str(error) == "interrupted" and not self._stopped:
+                raise KeyboardInterrupt from None  # SQLite swallowed the one that its asking let through
+            raise read_error(self._name, table.name, done, error) from None
+
+    def _converted(self, sql: str, names: list[str], text: Any, *, skip: int) -> Iterator[pa.RecordBatch]:
+        cursor = self._connection.execute(sql)
+        while skip:
+            skip -= len(self._fetch(cursor, min(skip, SLICE_ROWS), bytes))
+        wanted = 16
+        while rows := self._fetch(cursor, wanted, text):
+            part = pa.RecordBatch.from_arrays([from_python(c) for c in zip(*rows, strict=True)], names=names)
+            yield part
+            a_row = part.nbytes // len(rows) + 1
+            wanted = max(1, min(SLICE_ROWS, 4 * wanted, BATCH_BYTES // a_row))
+
+    def _fetch(self, cursor: sqlite3.Cursor, rows: int, text: Any) -> list[tuple[Any, ...]]:
+        # Each time anew: the factory is the connection's, and another table may be read in between.
+        self._connection.text_factory = text
+        return cursor.fetchmany(rows)
+
+
+def _careful(data: bytes) -> str | BadText:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return BadText(data)
+
+
+def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*(part.columns for part in parts), strict=True)
+    return pa.RecordBatch.from_arrays([concat(column) for column in columns], names=parts[0].schema.names)
+
+
+def _select(table: Table, columns: Sequence[str], order: Sequence[str]) -> str:
+    # With the table's alias before it: SQLite takes a bare quoted name that is no column for a text.
+    wanted = ", ".join(f"t.{_quote(table.column(name).name)}" for name in columns)
+    sql = f"SELECT {wanted} FROM main.{_quote(table.name)} AS t"  # noqa: S608
+    if not order:
+        return sql
+    keys = [f"t.{_quote(table.column(name).name)} COLLATE BINARY" for name in order]
+    keys += [f"t.{name}" for name in _tie_breakers(table, order)]
+    return f"{sql} ORDER BY {', '.join(keys)}"
+
+
+def _tie_breakers(table: Table, order: Sequence[str]) -> list[str]:
+    if rowid := _rowid(table):
+        return [rowid]
+    return [_quote(name) for name in table.primary_key if name not in order]
+
+
+def _rowid(table: Table) -> str | None:
+    """What the hidden row number is called; None where there is none, or real columns took all its names."""
+    if table.is_view or {"WITHOUT ROWID", "VIRTUAL"} & set(table.options):
+        return None
+    taken = {column.name.lower() for column in table.columns}
+    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)

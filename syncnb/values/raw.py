@@ -1,0 +1,123 @@
+"""Raw columns: values as their store holds them, in a small closed set of Arrow types.
+
+int64 · double · float (PostgreSQL's real) · bool · string · binary · null (every value is NULL) ·
+and MIXED, a struct with one field per storage class, for a batch whose values are not all alike.
+Everything else (dates, decimals, JSON, ...) stays the text that the store wrote.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+__all__ = ["MIXED", "BadText", "Raw", "as_mixed", "concat", "from_python", "to_python"]
+
+MIXED = pa.struct(
+    [("i", pa.int64()), ("f", pa.float64()), ("t", pa.string()), ("b", pa.binary()), ("x", pa.binary())]
+)
+"""Integer, real, text, blob, and text that is not UTF-8: one of them is set, none for NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadText:
+    """Bytes that a store calls text although they are not UTF-8."""
+
+    data: bytes
+
+
+Raw: TypeAlias = int | float | bool | str | bytes | BadText | None
+
+FIELDS: dict[type, str] = {int: "i", float: "f", str: "t", bytes: "b", BadText: "x"}
+PLAIN: dict[type, pa.DataType] = {
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+    bytes: pa.binary(),
+    bool: pa.bool_(),
+}
+
+
+def from_python(values: Sequence[Raw]) -> pa.Array:
+    """A raw column from Python values: of one plain type where all are alike, else MIXED.
+
+    Integers beyond 64 bits become text. Raises TypeError for any other type.
+    """
+    found = set(map(type, values))
+    found.discard(type(None))
+    if not found:
+        return pa.nulls(len(values))
+    if len(found) == 1 and (only := found.pop()) in PLAIN:
+        try:
+            return pa.array(values, PLAIN[only])
+        except OverflowError:
+            return from_python([_fitting(value) for value in values])
+        except UnicodeEncodeError:  # a lone surrogate, which no UTF-8 text can hold
+            return from_python([_fitting(value) for value in values])
+    return _mixed([_fitting(value) for value in values])
+
+
+def _fitting(value: Raw) -> Raw:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return BadText(value.encode("utf-8", "surrogatepass"))
+    return value
+
+
+def _mixed(values: Sequence[Raw]) -> pa.Array:
+    rows: list[dict[str, Any] | None] = []
+    for value in values:
+        if value is None:
+            rows.append(None)
+        elif isinstance(value, BadText):
+            rows.append({"x": value.data})
+        else:
+            rows.append({FIELDS[type(value)]: value})
+    return pa.array(rows, MIXED)
+
+
+def to_python(array: pa.Array) -> list[Raw]:
+    """The values of a raw column; the inverse of `from_python`."""
+    if array.type != MIXED:
+        values: list[Raw] = array.to_pylist()
+        return values
+    return [_unmixed(row) for row in array.to_pylist()]
+
+
+def _unmixed(row: dict[str, Any] | None) -> Raw:
+    if row is None:
+        return None
+    for field in ("i", "f", "t", "b"):
+        if row[field] is not None:
+            value: Raw = row[field]
+            return value
+    return BadText(row["x"])
+
+
+def as_mixed(array: pa.Array) -> pa.Array:
+    """The same column as MIXED, whatever plain type it has."""
+    return array if array.type == MIXED else _mixed([_fitting(value) for value in array.to_pylist()])
+
+
+def concat(arrays: Iterable[pa.Array]) -> pa.Array:
+    """Batches of one raw column as one array: of their common type, else MIXED."""
+    parts = [array for array in arrays if len(array)]
+    if not parts:
+        return pa.nulls(0)
+    types = {part.type for part in parts} - {pa.null()}
+    if not types:
+        return pa.nulls(sum(map(len, parts)))
+    common = types.pop() if len(types) == 1 else MIXED
+    return pa.concat_arrays([_become(part, common) for part in parts])
+
+
+def _become(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if array.type == wanted:
+        return array
+    return array.cast(wanted) if array.type == pa.null() and wanted != MIXED else as_mixed(array)
