@@ -1,6 +1,6 @@
 """A catalogue as a person reads it: an overview, and a sheet for each table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from syncnb.rendering import Cell, Sheet
