@@ -1,6 +1,6 @@
 """The frames of a table's differences, made on demand from raw columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -43,9 +43,14 @@ def _typed(column: ColumnPair, parts: Sequence[tuple[pa.Array, Side]]) -> tuple[
         typed.append(shown)
         start += len(array)
     kinds = {array.type for array in typed} - {pa.null()}
-    if all(pa.types.is_decimal(kind) for kind in kinds):
-        # Decimals of several widths: Arrow finds the one that holds them all.
-        return pa.array([value for array in typed for value in array.to_pylist()]), odd
+    if kinds and all(pa.types.is_decimal(kind) for kind in kinds):
+        try:  # decimals of several widths: Arrow finds the one that holds them all
+            return pa.array([value for array in typed for value in array.to_pylist()]), odd
+        except pa.ArrowInvalid as error:
+            odd.append((0, parts[0][1], to_python(parts[0][0])[0], str(error)))
+            kinds = set()
+    if not kinds and not odd:
+        return pa.nulls(sum(map(len, typed))), odd
     if len(kinds) == 1:
         return pa.concat_arrays([arrays.become(array, *kinds) for array in typed]), odd
     texts = [
@@ -106,14 +111,15 @@ def table_frames(diff: "TableDiff") -> TableFrames:
         for name, size in zip(("changed", "only_local", "only_remote"), parts.sizes, strict=True)
         for _ in range(size)
     ]
-    ordered = {**_key_columns(diff, keys), "state": pa.array(states, pa.string()), **columns}
+    ordered = {**_key_columns(diff, keys, columns), "state": pa.array(states, pa.string()), **columns}
     rows = frame({name: array.take(order) for name, array in ordered.items()})
     return TableFrames(rows, _odd_frame(diff, parts, odd))
 
 
-def _key_columns(diff: "TableDiff", keys: dict[str, pa.Array]) -> dict[str, pa.Array]:
-    """In the order of the key; a key column that is itself called `state` is told apart."""
-    return {"state (key)" if name == "state" else name: keys[name] for name in diff.pair.key_names}
+def _key_columns(diff: "TableDiff", keys: dict[str, pa.Array], taken: Iterable[str]) -> dict[str, pa.Array]:
+    """In the order of the key; a key column whose name the frame needs for something else is told apart."""
+    names = {"state", *taken}
+    return {f"{name} (key)" if name in names else name: keys[name] for name in diff.pair.key_names}
 
 
 def _order(diff: "TableDiff", keys: dict[str, pa.Array]) -> pa.Array:

@@ -18,10 +18,12 @@ __all__ = ["key_text", "key_token", "plain"]
 
 def plain(value: Any) -> Raw:
     """A value that a person typed or took from a frame, as a store would hold it."""
-    if isinstance(value, str | bytes | bool | int | float) or value is None:
-        return value
     if isinstance(value, np.generic):
         return plain(value.item())
+    if isinstance(value, str | bytes | bool | int | float) or value is None:
+        return value
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
     if value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, Decimal | UUID):

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from syncnb.changes import frames
 from syncnb.changes.explaining import Explanation, explanation
-from syncnb.changes.keys import key_token, plain
+from syncnb.changes.keys import key_text, key_token, plain
 from syncnb.changes.pairs import TablePair, Uncompared
 from syncnb.changes.sheets import table_sheet
 from syncnb.errors import SchemaError
@@ -172,13 +172,25 @@ class TableDiff:
             raise SchemaError(
                 f"{self.name} has no key", hint="pass key= to diff to name what identifies a row"
             )
-        wanted = self._token(key)
+        wanted = self._by_text.get(key) if isinstance(key, str) and len(self.pair.key) > 1 else None
+        wanted = self._token(key) if wanted is None else wanted
         local, remote = self._find(wanted) or (self.lookup(wanted) if self.lookup else (None, None))
         if local is None and remote is None:
             raise SchemaError(
                 f"{self.name} has no row {key!r}", hint=f"the key is {', '.join(self.pair.key_names)}"
             )
         return explanation(self.pair, names.index(column), local, remote)
+
+    @cached_property
+    def _by_text(self) -> dict[str, Hashable]:
+        """Differing rows by their key as `cells` writes it."""
+        key = [self.pair.columns.index(column) for column in self.pair.key]
+        return {
+            key_text(self.pair, [row[at] for at in key]): token
+            for token, places in self._places.items()
+            for rows, number in [places[0] or places[1] or (self.only_local, 0)]
+            for row in [rows.row(number)]
+        }
 
     def _token(self, key: Any) -> Hashable:
         parts = key if isinstance(key, tuple | list) else (key,)

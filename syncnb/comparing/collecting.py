@@ -41,6 +41,7 @@ class Collector:
         self.cells = np.zeros(len(pair.columns), dtype=np.int64)
         self.unknown = np.zeros(len(pair.columns), dtype=np.int64)
         self.by_rule = np.zeros(len(pair.columns), dtype=np.int64)
+        self.doubts: dict[int, str] = {}
         self.skipped: dict[str, dict[Side, int]] = {}
         self.skipped_rows: list[tuple[str, str, str]] = []
 
@@ -61,6 +62,8 @@ class Collector:
             cells = compare(column.rule, local[at], remote[at], column.tolerance)
             differs[:, at] = cells.differs
             self.unknown[at] += int(cells.unknown.sum())
+            if cells.doubt:
+                self.doubts.setdefault(at, cells.doubt)
             self.by_rule[at] += cells.by_rule
         changed = np.flatnonzero(differs.any(axis=1))
         self.same += rows - len(changed)
@@ -135,15 +138,18 @@ class Collector:
         rows = max(self.rows.values())
         left_out = [Uncompared("column", entry.name, rows, entry.why) for entry in self.pair.left_out]
         return left_out + [
-            Uncompared("column", column.name, int(n), f"stamps without a zone {ZONES}")
-            for column, n in zip(self.pair.columns, self.unknown, strict=True)
+            Uncompared("column", column.name, int(n), self.doubts[at])
+            for at, (column, n) in enumerate(zip(self.pair.columns, self._doubted(rows), strict=True))
             if n
         ]
+
+    def _doubted(self, rows: int) -> list[int]:
+        """How many rows of each column cannot be compared: without a key, all or none."""
+        if self.pair.key:
+            return [int(n) for n in self.unknown]
+        return [rows if at in self.doubts else 0 for at in range(len(self.pair.columns))]
 
     def _rows_left_out(self) -> list[Uncompared]:
         return [
             Uncompared("rows", "rows", sum(there.values()), reason) for reason, there in self.skipped.items()
         ]
-
-
-ZONES = 'against moments: declare theirs with timezone="UTC" (or "Europe/Berlin") in connect'

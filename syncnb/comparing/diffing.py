@@ -15,7 +15,6 @@ from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.errors import SyncnbError
 from syncnb.matching import Matched, Names, Told, match
 from syncnb.stores.port import Reader, Store
-from syncnb.values.kinds import Kind
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
 
@@ -50,7 +49,7 @@ def diff(
 
     Raises SchemaError where tables, columns or keys do not pair, ConnectError and ReadError from the stores.
     """
-    if limit is not None and limit < 1:
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise SyncnbError(
             f"limit is {limit}", hint="give the number of differing rows after which to stop, from 1"
         )
@@ -113,7 +112,6 @@ def _compare_table(pair: TablePair, here: Reader, there: Reader, limit: int | No
     bar.set_description(pair.name, refresh=False)
     started = time.perf_counter()
     readers: dict[Side, Reader] = {"local": here, "remote": there}
-    pair = _comparable(pair)
     if not pair.columns:
         nothing = Uncompared("rows", "rows", None, "no column can be compared")
         return Collector(pair).finish({"strategy": "none", "why": nothing.why, "rows": 0}, [nothing])
@@ -148,23 +146,6 @@ def _batches(pair: TablePair, side: Side, reader: Reader, *, ordered: bool) -> G
 
 def _on(side: Side, column: ColumnPair) -> Any:
     return column.local if side == "local" else column.remote
-
-
-def _comparable(pair: TablePair) -> TablePair:
-    """Without a key a whole row is one value: columns that may not be comparable are left out first."""
-    if pair.key:
-        return pair
-    apart = [
-        c
-        for c in pair.columns
-        if {c.local.kind, c.remote.kind} == {Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
-        and not (getattr(c.rule, "zone_local", None) or getattr(c.rule, "zone_remote", None))
-    ]
-    left_out = [
-        Uncompared("column", c.name, 0, "stamps without a zone in a table without a key") for c in apart
-    ]
-    columns = tuple(column for column in pair.columns if column not in apart)
-    return replace(pair, columns=columns, left_out=(*pair.left_out, *left_out))
 
 
 def _finish(found: Collector, strategy: str, reason: str, started: float) -> TableDiff:

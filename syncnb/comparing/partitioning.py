@@ -6,53 +6,116 @@ memory stays flat; then share meets share. Duplicate keys and NULLs in keys are 
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syncnb.changes import TablePair
 from syncnb.comparing.collecting import Collector, Columns
-from syncnb.values.raw import concat, to_python
+from syncnb.values.moments import StampRule
+from syncnb.values.raw import Raw, concat, to_python
 from syncnb.values.rules import Side
 
 __all__ = ["compare_shares"]
 
 IN_MEMORY = 100_000
 """Rows a side that are kept in memory before files are used."""
+BYTES_IN_MEMORY = 64 * 2**20
 SHARES = 64
 
 Key = tuple[Hashable, ...]
 
 
-def tokens(pair: TablePair, side: Side, columns: Columns) -> list[Key]:
-    """The canonical keys of some rows; without a key, of the whole rows."""
-    parts = []
+def tokens(pair: TablePair, side: Side, columns: Columns, without: Container[int] = ()) -> list[Key]:
+    """The canonical keys of some rows, or without a key of the whole rows; `without` some columns."""
+    parts: list[list[Hashable]] = [[()] * len(columns[0])] if without else []
     for at, column in enumerate(pair.columns):
-        if not pair.key or column in pair.key:
+        if (not pair.key or column in pair.key) and at not in without:
             values = to_python(columns[at])
             parts.append([None if value is None else column.rule.token(value, side) for value in values])
     return list(zip(*parts, strict=True))
 
 
+class Doubts:
+    """Stamps in keys: which of them are moments and which wall clocks, and whether they can meet at all."""
+
+    def __init__(self, pair: TablePair) -> None:
+        self.pair = pair
+        self.stamps = [
+            at
+            for at, column in enumerate(pair.columns)
+            if isinstance(column.rule, StampRule) and (not pair.key or column in pair.key)
+        ]
+        self.seen: dict[int, dict[Side, dict[str, Raw]]] = {
+            at: {"local": {}, "remote": {}} for at in self.stamps
+        }
+
+    def look(self, side: Side, columns: Columns) -> None:
+        """Remember one value of each class that a stamp column holds on this side."""
+        for at in self.stamps:
+            rule, there = self.pair.columns[at].rule, self.seen[at][side]
+            for value in (
+                pc.unique(columns[at]).to_pylist()
+                if columns[at].type == pa.string()
+                else to_python(columns[at])
+            ):
+                if value is not None:
+                    there.setdefault(_class(rule.token(value, side)), value)
+
+    def of_column(self, at: int) -> str:
+        """Why values of this column of the two sides cannot be told to be the same; empty if they can."""
+        ours, theirs = self.seen[at]["local"], self.seen[at]["remote"]
+        for mine, value in ours.items():
+            for other, partner in theirs.items():
+                if mine != other and "text" not in (mine, other):
+                    return self.pair.columns[at].rule.doubt(value, partner)
+        return ""
+
+    def of_key(self, key: Key, side: Side) -> str:
+        """Why this key may be the same as one of the other side although it looks different; empty if not."""
+        other: Side = "remote" if side == "local" else "local"
+        for at in self.stamps:
+            mine = _class(key[self._place(at)])
+            rivals = {
+                name: value for name, value in self.seen[at][other].items() if name not in (mine, "text")
+            }
+            if rivals and mine not in ("text", ""):
+                values = (self.seen[at][side][mine], next(iter(rivals.values())))
+                return self.pair.columns[at].rule.doubt(*(values if side == "local" else values[::-1]))
+        return ""
+
+    def _place(self, at: int) -> int:
+        """Where a column of the table stands in a key's tokens, which keep the table's order."""
+        return sum(column in self.pair.key for column in self.pair.columns[:at])
+
+
+def _class(token: Hashable) -> str:
+    """Moment, wall clock, number or other text. An infinity is both a moment and a wall clock."""
+    name = str(token[0]) if isinstance(token, tuple) else ""
+    return "text" if name in ("infinity", "bytes", "bad text") else name
+
+
 class Shares:
     """The rows of one side, dealt into shares: in memory while few, else in files."""
 
-    def __init__(self, pair: TablePair, side: Side, folder: Path) -> None:
-        self.pair, self.side, self.folder = pair, side, folder
+    def __init__(self, pair: TablePair, side: Side, folder: Path, without: Container[int]) -> None:
+        self.pair, self.side, self.folder, self.without = pair, side, folder, without
         self.held: list[list[pa.Array]] = []
-        self.rows = 0
+        self.rows = self.bytes = 0
         self.files: list[BinaryIO] = []
 
     def add(self, columns: list[pa.Array]) -> None:
         self.rows += len(columns[0])
+        self.bytes += sum(column.nbytes for column in columns)
         if self.files:
             self._deal(columns)
             return
         self.held.append(columns)
-        if self.rows > IN_MEMORY:
+        if self.rows > IN_MEMORY or self.bytes > BYTES_IN_MEMORY:
             self.spill()
 
     def spill(self) -> None:
@@ -64,7 +127,9 @@ class Shares:
                 self._deal(columns)
 
     def _deal(self, columns: list[pa.Array]) -> None:
-        share_of = np.array([hash(key) % SHARES for key in tokens(self.pair, self.side, columns)])
+        share_of = np.array(
+            [hash(key) % SHARES for key in tokens(self.pair, self.side, columns, self.without)]
+        )
         for share in np.unique(share_of):
             rows = pa.array(np.flatnonzero(share_of == share))
             batch = pa.RecordBatch.from_arrays(
@@ -102,19 +167,24 @@ def compare_shares(
     progress: Any,
 ) -> None:
     """Compare two tables in whatever order their rows come, each read once."""
+    doubts = Doubts(pair)
+    # Without a key, stamps that turn out not to be comparable must not decide in which share a row is.
+    apart = () if pair.key else doubts.stamps
     with tempfile.TemporaryDirectory(prefix="syncnb-") as folder:
-        sides: dict[Side, Shares] = {side: Shares(pair, side, Path(folder)) for side in ("local", "remote")}
+        sides: dict[Side, Shares] = {
+            side: Shares(pair, side, Path(folder), apart) for side in ("local", "remote")
+        }
         try:
-            for side, shares in sides.items():
-                for batch in batches(side):
-                    if batch.num_rows:
-                        shares.add(list(batch.columns))
-                        progress.update(batch.num_rows)
+            for side, batch in _in_turn({side: iter(batches(side)) for side in sides}):
+                doubts.look(side, batch.columns)
+                sides[side].add(list(batch.columns))
+                progress.update(batch.num_rows)
             if any(shares.files for shares in sides.values()):
                 for shares in sides.values():
                     shares.spill()
             for number in range(SHARES if sides["local"].files else 1):
-                _compare_share(pair, {side: shares.share(number) for side, shares in sides.items()}, found)
+                rows = {side: shares.share(number) for side, shares in sides.items()}
+                _by_key(pair, rows, doubts, found) if pair.key else _by_count(pair, rows, doubts, found)
                 if found.full:
                     return
         finally:
@@ -122,24 +192,26 @@ def compare_shares(
                 shares.close()
 
 
-def _compare_share(pair: TablePair, sides: dict[Side, list[pa.Array]], found: Collector) -> None:
+def _in_turn(sides: "dict[Side, Iterator[pa.RecordBatch]]") -> Iterator[tuple[Side, pa.RecordBatch]]:
+    """Batches of both sides by turns: neither transaction idles while the other side is read."""
+    while sides:
+        for side in list(sides):
+            batch = next(sides[side], None)
+            if batch is None:
+                del sides[side]
+            elif batch.num_rows:
+                yield side, batch
+
+
+def _by_key(pair: TablePair, sides: dict[Side, list[pa.Array]], doubts: Doubts, found: Collector) -> None:
     keys = {side: tokens(pair, side, columns) for side, columns in sides.items()}
-    if pair.key:
-        _by_key(pair, sides, keys, found)
-    else:
-        _by_count(sides, keys, found)
-
-
-def _by_key(
-    pair: TablePair, sides: dict[Side, list[pa.Array]], keys: dict[Side, list[Key]], found: Collector
-) -> None:
     counts = {side: Counter(there) for side, there in keys.items()}
     twice = {key for there in counts.values() for key, n in there.items() if n > 1}
     usable: dict[Side, dict[Key, int]] = {"local": {}, "remote": {}}
     for side in sides:
         apart: dict[str, list[int]] = {}
         for row, key in enumerate(keys[side]):
-            reason = _reason(pair, key, twice)
+            reason = _reason(pair, key, twice) or doubts.of_key(key, side)
             if reason:
                 apart.setdefault(reason, []).append(row)
             else:
@@ -162,8 +234,10 @@ def _reason(pair: TablePair, key: Key, twice: set[Key]) -> str | None:
     return "duplicate key" if key in twice else None
 
 
-def _by_count(sides: dict[Side, list[pa.Array]], keys: dict[Side, list[Key]], found: Collector) -> None:
+def _by_count(pair: TablePair, sides: dict[Side, list[pa.Array]], doubts: Doubts, found: Collector) -> None:
     """Without a key: how often each whole row occurs on either side."""
+    found.doubts = {at: reason for at in doubts.stamps if (reason := doubts.of_column(at))}
+    keys = {side: tokens(pair, side, columns, found.doubts) for side, columns in sides.items()}
     counts = {side: Counter(there) for side, there in keys.items()}
     common = sum((counts["local"] & counts["remote"]).values())
     found.agreed(common)

@@ -38,7 +38,7 @@ def streamable(pair: TablePair) -> str | None:
         text = column.rule.key_type in (pa.string(), pa.timestamp("us"), pa.timestamp("us", "UTC"))
         for table in (pair.local, pair.remote):
             if text and table.text_order == "other":
-                return f"{table.label} orders text by UTF-16"
+                return f"{table.label} orders text otherwise than by code point"
     return None
 
 

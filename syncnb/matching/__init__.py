@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from syncnb.changes.pairs import TablePair
 from syncnb.errors import SchemaError
-from syncnb.matching.columns import compared_columns
+from syncnb.matching.columns import compared_columns, only_wanted
 from syncnb.matching.keys import choose_key, told_key
 from syncnb.matching.tables import pair_tables
 from syncnb.matching.told import Names, Told, Zones, check_names, read_match_file
+from syncnb.matching.wishes import Wishes, wishes
 from syncnb.schema import Schema, Table
 
 __all__ = ["Matched", "Names", "Told", "match", "read_match_file"]
@@ -39,7 +40,8 @@ def match(local: Schema, remote: Schema, told: Told, zones: tuple[Zones, Zones] 
             f"no table pairs: local has {_names(local)}; remote has {_names(remote)}", hint=hint
         )
     check_names(told, tables)
-    pairs = tuple(_pair(ours, theirs, told, zones) for ours, theirs in tables)
+    wished = wishes(told, tables)
+    pairs = tuple(_pair(table, told, wished, zones) for table in tables)
     return Matched(pairs, only_local, only_remote)
 
 
@@ -47,9 +49,15 @@ def _names(schema: Schema) -> str:
     return ", ".join(table.label for table in schema) or "no table"
 
 
-def _pair(ours: Table, theirs: Table, told: Told, zones: tuple[Zones, Zones]) -> TablePair:
-    table = (ours, theirs)
+def _pair(table: tuple[Table, Table], told: Told, wished: Wishes, zones: tuple[Zones, Zones]) -> TablePair:
     key_names = told_key(told, table)
-    compared, left_out = compared_columns(table, told, zones, set(key_names))
-    key, key_from, nulls_match = choose_key(table, compared, key_names)
-    return TablePair(ours, theirs, tuple(compared), key, key_from, nulls_match, tuple(left_out))
+    found, left_out = compared_columns(table, told, wished, zones, set(key_names))
+    key, key_from, nulls_match = choose_key(table, found, key_names)
+    compared, unwanted = only_wanted(table, told, found, key)
+    vain = [column.name for column in compared if column.tolerance is not None and (column in key or not key)]
+    if vain:
+        raise SchemaError(
+            f"a tolerance for {vain[0]} of {table[0].label} means nothing: {key_from}",
+            hint="tell what identifies a row by key=, and give tolerances for other columns",
+        )
+    return TablePair(*table, tuple(compared), key, key_from, nulls_match, (*left_out, *unwanted))

@@ -1,64 +1,77 @@
 """Columns paired, each pair with its rule; what is left out, and why."""
 
-import datetime
+import re
 from collections.abc import Mapping
-from decimal import Decimal
 
 from syncnb.changes.pairs import ColumnPair, Uncompared
 from syncnb.errors import SchemaError
 from syncnb.matching.tables import ambiguous
 from syncnb.matching.told import Names, Told, Zones, for_table, listed
+from syncnb.matching.wishes import Wishes
 from syncnb.schema import Column, Table, fold
-from syncnb.values.kinds import Kind
+from syncnb.values.documents import ArrayRule
+from syncnb.values.kinds import Kind, postgres_kind
 from syncnb.values.pairing import cannot_compare, rule_for
 
-__all__ = ["compared_columns"]
+__all__ = ["compared_columns", "only_wanted"]
 
 
 def compared_columns(
-    table: tuple[Table, Table], told: Told, zones: tuple[Zones, Zones], key: set[str]
+    table: tuple[Table, Table], told: Told, wished: Wishes, zones: tuple[Zones, Zones], key: set[str]
 ) -> tuple[list[ColumnPair], list[Uncompared]]:
-    """The columns of both sides that are compared, and those that are not, with the reason.
+    """The columns of both sides that can be compared, and those that cannot or shall not, with the reason.
 
     `key` are the local columns told as the key: they are compared whatever else was told.
     """
     ours, theirs = table
     columns = for_table(told.columns, table) if isinstance(told.columns, Mapping) else told.columns
     partners = _pair_columns(ours, theirs, columns if isinstance(columns, Mapping) else {})
-    wanted = None if columns is None or isinstance(columns, Mapping) else _resolve_all(columns, ours)
-    ignored = _ignored(told, table)
     compared, left_out = [], []
     for column in ours.columns:
         partner = partners.get(column.name)
-        reason = _left_out(column, partner, wanted, ignored, key)
+        ignored = wished.ignores(table, column.name, *([partner.name] if partner else []))
+        reason = _left_out(table, column, partner, ignored=ignored, in_key=column.name in key)
         if reason:
             left_out.append(Uncompared("column", column.name, 0, reason))
         elif partner is not None:
-            compared.append(_column_pair(column, partner, table, told, zones))
+            compared.append(_column_pair(column, partner, table, wished, zones))
     taken = {column.name for column in partners.values()}
     for column in theirs.columns:
-        if column.name not in taken and wanted is None:
-            reason = "ignored, as told" if fold(column.name) in ignored else "only in remote"
+        if column.name not in taken:
+            reason = "ignored, as told" if wished.ignores(table, column.name) else "only in remote"
             left_out.append(Uncompared("column", column.name, 0, reason))
     return compared, left_out
 
 
+def only_wanted(
+    table: tuple[Table, Table], told: Told, compared: list[ColumnPair], key: tuple[ColumnPair, ...]
+) -> tuple[list[ColumnPair], list[Uncompared]]:
+    """Of these columns the ones that `columns=` names, and the key; the others, as left out."""
+    columns = for_table(told.columns, table) if isinstance(told.columns, Mapping) else told.columns
+    if columns is None or isinstance(columns, Mapping):
+        return compared, []
+    wanted = _resolve_all(columns, table[0])
+    kept = [column for column in compared if column.name in wanted or column in key]
+    why = "not among the columns told"
+    return kept, [Uncompared("column", c.name, 0, why) for c in compared if c not in kept]
+
+
 def _left_out(
-    column: Column, partner: Column | None, wanted: set[str] | None, ignored: set[str], key: set[str]
+    table: tuple[Table, Table], column: Column, partner: Column | None, *, ignored: bool, in_key: bool
 ) -> str | None:
     """Why this column is not compared; None if it is. Key columns always are."""
     if partner is None:
-        return "ignored, as told" if fold(column.name) in ignored else "only in local"
+        return "ignored, as told" if ignored else "only in local"
     for side, there in (("local", column), ("remote", partner)):
         if not there.readable:
             return f"this role may not read it in {side}"
-    if column.name in key:
-        return None
-    if fold(column.name) in ignored or fold(partner.name) in ignored:
-        return "ignored, as told"
-    if wanted is not None and column.name not in wanted:
-        return "not among the columns told"
-    return cannot_compare(Kind(column.kind), Kind(partner.kind))
+    reason = cannot_compare(Kind(column.kind), Kind(partner.kind))
+    if in_key and reason:
+        raise SchemaError(
+            f"the key column {column.name} of {table[0].label} cannot be compared: {reason}",
+            hint="choose another key, or change the type of one side",
+        )
+    return "ignored, as told" if ignored and not in_key else reason
 
 
 def _pair_columns(ours: Table, theirs: Table, mapped: Mapping[str, str]) -> dict[str, Column]:
@@ -100,18 +113,8 @@ def _resolve_all(names: Names, ours: Table) -> set[str]:
     return found
 
 
-def _ignored(told: Told, table: tuple[Table, Table]) -> set[str]:
-    if isinstance(told.ignore, Mapping):
-        return {fold(name) for name in listed(for_table(told.ignore, table) or ())}
-    prefixes = [f"{name}." for side in table for name in (side.label, side.name)]
-    bare = [
-        next((name[len(p) :] for p in prefixes if name.startswith(p)), name) for name in listed(told.ignore)
-    ]
-    return {fold(name) for name in bare}
-
-
 def _column_pair(
-    ours: Column, theirs: Column, table: tuple[Table, Table], told: Told, zones: tuple[Zones, Zones]
+    ours: Column, theirs: Column, table: tuple[Table, Table], wished: Wishes, zones: tuple[Zones, Zones]
 ) -> ColumnPair:
     zone_local, zone_remote = (
         next(
@@ -125,25 +128,13 @@ def _column_pair(
         for t, c, zone in zip(table, (ours, theirs), zones, strict=True)
     )
     rule = rule_for(Kind(ours.kind), Kind(theirs.kind), zone_local=zone_local, zone_remote=zone_remote)
-    return ColumnPair(ours, theirs, rule, _tolerance(ours, theirs, table, told))
+    if isinstance(rule, ArrayRule):
+        rule = ArrayRule(rule_for(_element(ours), _element(theirs)))
+    return ColumnPair(ours, theirs, rule, wished.tolerance(table, ours.name, theirs.name))
 
 
-def _tolerance(ours: Column, theirs: Column, table: tuple[Table, Table], told: Told) -> Decimal | None:
-    nested = for_table({k: v for k, v in told.tolerance.items() if isinstance(v, Mapping)}, table) or {}
-    flat = {k: v for k, v in told.tolerance.items() if not isinstance(v, Mapping)}
-    names = [c.name for c in (ours, theirs)]
-    names += [
-        f"{t}.{c.name}"
-        for side, c in zip(table, (ours, theirs), strict=True)
-        for t in (side.label, side.name)
-    ]
-    value = next((source[name] for source in (nested, flat) for name in names if name in source), None)
-    if value is None:
-        return None
-    distance = Decimal(str(value.total_seconds() if isinstance(value, datetime.timedelta) else value))
-    if not distance.is_finite() or distance < 0:
-        raise SchemaError(
-            f"the tolerance of {ours.name} is {value}",
-            hint="give a number that is not negative, or a timedelta",
-        )
-    return distance
+def _element(column: Column) -> Kind:
+    """The kind of an array's elements; text where the column is no array."""
+    if column.kind != Kind.ARRAY:
+        return Kind.TEXT
+    return postgres_kind(re.sub(r"\(.*\)|\[\d*\]", "", column.type).strip())

@@ -26,8 +26,11 @@ def pair_tables(
         wanted = [
             local.find(name) if _has(local, name) else _across(local, remote, name) for name in listed(named)
         ]
+        wanted = list(dict.fromkeys(wanted))
         remotes = [fixed.get(ours.label) or _counterpart(ours, remote) for ours in wanted]
+        _once(wanted, remotes)
         return list(zip(wanted, remotes, strict=True)), (), ()
+    _once([local.find(name) for name in fixed], list(fixed.values()))
     ours = [table for table in local if not table.is_view or table.label in fixed]
     taken = {table.label for table in fixed.values()}
     theirs = [table for table in remote if table.label in taken or not table.is_view]
@@ -40,6 +43,16 @@ def pair_tables(
         tuple(table.label for table in ours if table.label not in found),
         tuple(table.label for table in theirs if table.label not in used),
     )
+
+
+def _once(ours: Sequence[Table], theirs: Sequence[Table]) -> None:
+    """Refuse two local tables that would both be compared with the same remote one."""
+    for at, table in enumerate(theirs):
+        if table in theirs[:at]:
+            rivals = ", ".join(mine.label for mine, other in zip(ours, theirs, strict=True) if other == table)
+            raise SchemaError(
+                f"{rivals} would all be compared with {table.label}", hint="tell one remote table for each"
+            )
 
 
 def _lone_frame(local: Schema, remote: Schema, named: object) -> tuple[Table, Table] | None:

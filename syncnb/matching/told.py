@@ -56,8 +56,12 @@ def read_match_file(path: str | Path) -> tuple[Told, Zones]:
 
 
 def listed(names: Names | Iterable[str]) -> list[str]:
-    """One name or several as a list."""
-    return [names] if isinstance(names, str) else list(names)
+    """One name or several as a list, each once. Raises SchemaError for what is no name."""
+    several = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
+    for name in several:
+        if not isinstance(name, str):
+            raise SchemaError(f"{name!r} is no name", hint="write names as text, several of them in a list")
+    return list(dict.fromkeys(several))
 
 
 def for_table(told: Any, table: tuple[Table, Table]) -> Any:
@@ -69,27 +73,13 @@ def for_table(told: Any, table: tuple[Table, Table]) -> Any:
 def check_names(told: Told, tables: Sequence[tuple[Table, Table]]) -> None:
     """A told name that nothing bears is an error: a typo must not pass as a wish fulfilled."""
     known = {fold(name): name for pair in tables for side in pair for name in (side.label, side.name)}
-    for option, value in (("key", told.key), ("columns", told.columns), ("ignore", told.ignore)):
+    for option, value in (("key", told.key), ("columns", told.columns)):
         for name in value if isinstance(value, Mapping) else ():
             if fold(name) not in known:
                 raise SchemaError(
                     f"{option} names a table {name!r} that is not compared",
                     hint=did_you_mean(name, known.values()),
                 )
-    columns = {fold(c.name): c.name for pair in tables for side in pair for c in side.columns}
-    columns |= {
-        fold(f"{t}{c.name}"): f"{t}.{c.name}"
-        for pair in tables
-        for side in pair
-        for t in (side.label, side.name)
-        for c in side.columns
-    }
-    told_columns = [] if isinstance(told.ignore, Mapping) else listed(told.ignore)
-    for name in [*told_columns, *(n for n, v in told.tolerance.items() if not isinstance(v, Mapping))]:
-        if fold(name) not in columns:
-            raise SchemaError(
-                f"no compared table has a column {name!r}", hint=did_you_mean(name, columns.values())
-            )
 
 
 def did_you_mean(name: str, there: Iterable[str]) -> str:

@@ -9,6 +9,8 @@ from importlib import resources
 
 __all__ = ["Cell", "Sheet"]
 
+TOLD = 2000
+"""Characters of a cut value that a tooltip tells."""
 LONGEST = 60
 """Characters of one value that are shown; the rest is said to be there."""
 
@@ -26,8 +28,11 @@ class Cell:
         """The text on one line, made visible where it is not, and cut. Where there is no value, nothing."""
         if self.look == "absent":
             return self.text
-        text = visible(self.text)
-        return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…(+{len(text) - LONGEST + 1})"
+        # Cut before it is looked at letter by letter: a value may have millions.
+        text = visible(self.text[: LONGEST + 1])
+        if len(text) <= LONGEST and len(self.text) <= LONGEST:
+            return text
+        return f"{text[: LONGEST - 1]}…(+{len(self.text) - LONGEST + 1})"
 
 
 def visible(text: str) -> str:
@@ -107,8 +112,8 @@ def _padded(text: str, wanted: int, right: bool) -> str:  # noqa: FBT001 - priva
 
 def _html_cell(cell: Cell) -> str:
     look = f" class='{html.escape(cell.look)}'" if cell.look else ""
-    whole = visible(cell.text) if cell.text else cell.short
-    title = "" if whole == cell.short else f" title='{html.escape(whole[:2000])}'"
+    whole = visible(cell.text[:TOLD]) if cell.text else cell.short
+    title = "" if whole == cell.short else f" title='{html.escape(whole)}'"
     return f"<td{look}{title}>{html.escape(cell.short)}</td>"
 
 

@@ -40,7 +40,7 @@ def literal(text: str) -> Hashable | None:
     """A PostgreSQL array literal as nested tuples of texts and None; None if it is none.
 
     >>> literal('{a,"b, c",NULL,{"d"}}')
-    ('array', ('a', 'b, c', None, ('array', ('d',))))
+    ('array', 'a', 'b, c', None, ('array', 'd'))
     """
     # A lower bound other than 1 is written in front: [0:1]={a,b}.
     start = text.find("={") + 1 if text.startswith("[") else 0
@@ -57,12 +57,12 @@ def _array(text: str, at: int) -> tuple[Hashable, int]:
     items: list[Hashable] = []
     at += 1
     if text[at] == "}":
-        return ("array", ()), at + 1
+        return ("array",), at + 1
     while True:
         item, at = _array(text, at) if text[at] == "{" else _item(text, at)
         items.append(item)
         if text[at] == "}":
-            return ("array", tuple(items)), at + 1
+            return ("array", *items), at + 1
         if text[at] != ",":
             raise IndexError(at)
         at += 1

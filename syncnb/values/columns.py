@@ -30,6 +30,8 @@ class Cells:
     unknown: Mask
     by_rule: int
     """Cells that are the same value although the raw values are not the same."""
+    doubt: str = ""
+    """Why the first of the unknown ones cannot be known."""
 
 
 def compare(rule: Rule, local: pa.Array, remote: pa.Array, tolerance: Decimal | None = None) -> Cells:
@@ -48,7 +50,9 @@ def compare(rule: Rule, local: pa.Array, remote: pa.Array, tolerance: Decimal | 
     pair = rule.pair(local, remote) if len(left) > FEW else None
     if pair is not None:
         same = arrays.equal(*pair)
-        cells.by_rule += int((rest & same).sum())
+        alike = local.type == remote.type and local.type != MIXED
+        written = rest & same & ~arrays.equal(local, remote) if alike else rest & same
+        cells.by_rule += int(written.sum())
         left = np.flatnonzero(rest & ~same)
         if tolerance is None:
             cells.differs[left] = True
@@ -72,8 +76,9 @@ def _one_by_one(
             cells.differs[row] = True
         elif answer is Answer.UNKNOWN:
             cells.unknown[row] = True
+            cells.doubt = cells.doubt or rule.doubt(local, remote)
         else:
-            cells.by_rule += 1
+            cells.by_rule += type(local) is not type(remote) or local != remote
 
 
 def frame_column(rule: Rule, array: pa.Array, side: Side) -> tuple[pa.Array, list[tuple[int, Raw, str]]]:

@@ -1,7 +1,7 @@
 """Rules for JSON and arrays."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from syncnb.values import arrays, numbers
 from syncnb.values.raw import Raw
-from syncnb.values.rules import Rule, Side, Token
+from syncnb.values.rules import Rule, Side, TextRule, Token
 
 __all__ = ["ArrayRule", "JsonRule"]
 
@@ -28,7 +28,7 @@ class JsonRule(Rule):
             return None
         try:
             return ("json", _json_token(json.loads(value, parse_float=Decimal, parse_constant=_no_constant)))
-        except (ValueError, RecursionError):
+        except (ValueError, ArithmeticError, RecursionError):
             return None
 
     def shown(self, value: Raw, side: Side) -> Any:
@@ -58,18 +58,19 @@ def _json_token(value: Any) -> Token:
 class ArrayRule(Rule):
     """Arrays by their elements: PostgreSQL's `{a,b}` and a JSON list are the same array."""
 
-    sentence: ClassVar[str] = "{a,b} and a JSON list write the same array"
+    element: Rule = field(default_factory=TextRule)
+    """How two elements are compared."""
+    sentence: ClassVar[str] = "{a,b} and a JSON list write the same array, compared element by element"
     arrow: ClassVar[pa.DataType | None] = pa.string()
 
     def own(self, value: Raw) -> Token | None:
-        if not isinstance(value, str):
-            return None
-        if value.startswith("["):
-            try:
-                return _elements(json.loads(value, parse_float=str, parse_int=str))
-            except (ValueError, RecursionError):
-                pass
-        return arrays.literal(value)
+        found = _nested(value)
+        return None if found is None else self._token(found)
+
+    def _token(self, value: Any) -> Token:
+        if isinstance(value, tuple):
+            return tuple(map(self._token, value))
+        return None if value is None else self.element.token(value, "local")
 
     def shown(self, value: Raw, side: Side) -> Any:
         if not isinstance(value, str):
@@ -77,9 +78,21 @@ class ArrayRule(Rule):
         return value
 
 
-def _elements(value: Any) -> Token:
+def _nested(value: Raw) -> Any:
+    """An array as nested tuples of texts and None; None if it is none."""
+    if not isinstance(value, str):
+        return None
+    if value.startswith("["):
+        try:
+            return _elements(json.loads(value, parse_float=str, parse_int=str))
+        except (ValueError, RecursionError):
+            pass
+    return arrays.literal(value)
+
+
+def _elements(value: Any) -> Any:
     if isinstance(value, list):
-        return ("array", tuple(map(_elements, value)))
+        return ("array", *map(_elements, value))
     if isinstance(value, bool):
         return "t" if value else "f"
     return json.dumps(value) if isinstance(value, dict) else value

@@ -1,5 +1,6 @@
 """Rules for dates, times of day and stamps."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,8 +14,12 @@ from syncnb.values.raw import Raw
 from syncnb.values.rules import Answer, Rule, Side, Token
 from syncnb.values.stamps import DAY, EPOCH, Clock, Stamp, local_to_instant, parse_clock, parse_stamp
 
-__all__ = ["ClockRule", "StampRule"]
+__all__ = ["ClockRule", "IntervalRule", "StampRule"]
 
+ZONES = (
+    "stamps without a zone against moments: "
+    'declare theirs with timezone="UTC" (or "Europe/Berlin") in connect'
+)
 NAIVE, INSTANT = pa.timestamp("us"), pa.timestamp("us", "UTC")
 
 
@@ -30,6 +35,8 @@ class StampRule(Rule):
     """One of the columns promises instants (timestamptz)."""
     dates: bool = False
     """Both columns promise dates."""
+    calendar: bool = False
+    """One of them does: a date is a day on the wall, in whatever zone."""
     zone_local: str | None = None
     zone_remote: str | None = None
     sentence: ClassVar[str] = "stamps are compared as moments, whatever zone and form they are written in"
@@ -44,12 +51,14 @@ class StampRule(Rule):
 
     @property
     def same_bytes(self) -> bool:
-        return self.zone_local == self.zone_remote
+        return self.dates or self.zone_local == self.zone_remote
 
     @property
     def zoned(self) -> bool:
         """Whether wall clocks are to be turned into instants before anything is compared."""
-        return self.instants or bool(self.zone_local and self.zone_remote and not self.same_bytes)
+        if self.instants or self.calendar:
+            return self.instants
+        return bool(self.zone_local and self.zone_remote and not self.same_bytes)
 
     def zone(self, side: Side) -> str | None:
         """The declared zone of one side's wall clock."""
@@ -85,6 +94,15 @@ class StampRule(Rule):
                 return Answer.UNKNOWN
             return Answer.SAME if _token(left) == _token(right) else Answer.DIFFERENT
         return Rule.answer(self, local, remote)
+
+    def doubt(self, local: Raw, remote: Raw) -> str:
+        if _is_number(local) or _is_number(remote):
+            return "a number in a column of stamps: its unit is not known"
+        for zone, value in ((self.zone_local, local), (self.zone_remote, remote)):
+            stamp = parse_stamp(value) if isinstance(value, str) else None
+            if zone and stamp and stamp.offset is None:
+                return f"an hour that the clock of {zone} showed twice or never"
+        return ZONES
 
     def column(self, array: pa.Array, side: Side) -> pa.Array | None:
         if not arrays.holds(array, pa.string()):
@@ -144,11 +162,55 @@ class ClockRule(Rule):
     arrow: ClassVar[pa.DataType | None] = pa.time64("us")
 
     def own(self, value: Raw) -> Token | None:
-        clock = parse_clock(value) if isinstance(value, str) else None
+        clock = _clock(value)
         return clock and ("time", clock.micros, clock.digits, clock.offset)
 
     def shown(self, value: Raw, side: Side) -> Any:
-        clock = parse_clock(value) if isinstance(value, str) else None
+        clock = _clock(value)
         if clock is None or clock != Clock(clock.micros) or clock.micros >= DAY:
             raise ValueError("no time of day that fits the others")
         return (datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=clock.micros)).time()
+
+
+NO_DAY = ("2000-01-01", "1970-01-01", "1899-12-30")
+"""Days that programs write before a time where they have no column for times alone."""
+
+
+def _clock(value: Raw) -> Clock | None:
+    if not isinstance(value, str):
+        return None
+    return parse_clock(value[11:] if value.startswith(NO_DAY) else value)
+
+
+INTERVAL = re.compile(
+    r"(?:(?P<years>-?\d+) years? ?)?(?:(?P<mons>-?\d+) mons? ?)?(?:(?P<days>-?\d+) days? ?)?"
+    r"(?:(?P<sign>[+-]?)(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d)(?:\.(?P<fraction>\d{1,6})\d*)?)?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalRule(Rule):
+    """Intervals in months and microseconds: a day is 24 hours, as PostgreSQL compares them."""
+
+    sentence: ClassVar[str] = "a day is 24 hours, as PostgreSQL compares intervals"
+    arrow: ClassVar[pa.DataType | None] = pa.string()
+
+    def own(self, value: Raw) -> Token | None:
+        found = INTERVAL.fullmatch(value) if isinstance(value, str) and value else None
+        if found is None:
+            return None
+        part = {
+            name: int(text or 0)
+            for name, text in found.groupdict().items()
+            if name not in ("sign", "fraction")
+        }
+        seconds = (part["hours"] * 60 + part["minutes"]) * 60 + part["seconds"]
+        micros = seconds * 1_000_000 + int((found["fraction"] or "").ljust(6, "0"))
+        total = part["days"] * DAY + (-micros if found["sign"] == "-" else micros)
+        return ("interval", part["years"] * 12 + part["mons"], total)
+
+    def shown(self, value: Raw, side: Side) -> Any:
+        if not isinstance(value, str):
+            raise ValueError("not an interval")
+        return value

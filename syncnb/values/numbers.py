@@ -7,7 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["as_float64", "as_plain", "decimal_text", "exact", "float4", "number_of", "trimmed", "written"]
+__all__ = [
+    "as_float64",
+    "as_plain",
+    "decimal_text",
+    "exact",
+    "float4",
+    "lost",
+    "number_of",
+    "trimmed",
+    "written",
+]
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?", re.ASCII)
 SPECIAL = {
@@ -32,7 +42,7 @@ def number_of(value: object, *, exact_floats: bool = False) -> Decimal | None:
     if isinstance(value, int):
         return Decimal(value)
     if isinstance(value, float):
-        return Decimal(value) if exact_floats else Decimal(repr(value))
+        return Decimal(value) if exact_floats else Decimal(float.__repr__(value))
     if not isinstance(value, str):
         return None
     if NUMBER.fullmatch(value):
@@ -64,6 +74,12 @@ def float4(value: float) -> float:
     """The nearest float of 32 bits, as PostgreSQL's `real` holds it."""
     with np.errstate(over="ignore"):
         return float(np.float32(value))
+
+
+def lost(wide: pa.Array, narrow: pa.Array) -> bool:
+    """Whether a finite double became infinite, or another number zero, as a float of 32 bits."""
+    before, after = (side.to_numpy(zero_copy_only=False) for side in (wide, narrow))
+    return bool(((np.isinf(after) & ~np.isinf(before)) | ((after == 0) & (before != 0))).any())
 
 
 def decimal_text(array: pa.Array) -> bool:

@@ -1,5 +1,6 @@
 """Rules for numbers and booleans."""
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -91,7 +92,10 @@ class Float4Rule(NumberRule):
             return None
         if number.is_nan():
             return ("float4", "nan")
-        return ("float4", numbers.float4(float(number)) + 0.0)
+        narrow = numbers.float4(float(number)) + 0.0
+        if number.is_finite() and (math.isinf(narrow) or (narrow == 0) != (number == 0)):
+            return ("number", numbers.exact(number))  # beyond what a real can hold
+        return ("float4", narrow)
 
     def pair(self, local: pa.Array, remote: pa.Array) -> tuple[pa.Array, pa.Array] | None:
         sides = []
@@ -100,7 +104,10 @@ class Float4Rule(NumberRule):
             wide = None if plain is None else numbers.as_float64(plain)
             if wide is None:
                 return None
-            sides.append(wide.cast(pa.float32(), safe=False))
+            narrow = wide.cast(pa.float32(), safe=False)
+            if numbers.lost(wide, narrow):
+                return None
+            sides.append(narrow)
         return sides[0], sides[1]
 
     def shown(self, value: Raw, side: Side) -> Any:

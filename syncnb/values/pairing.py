@@ -3,7 +3,7 @@
 from syncnb.values.binary import BytesRule, UuidRule
 from syncnb.values.documents import ArrayRule, JsonRule
 from syncnb.values.kinds import Kind
-from syncnb.values.moments import ClockRule, StampRule
+from syncnb.values.moments import ClockRule, IntervalRule, StampRule
 from syncnb.values.numeric import BooleanRule, Float4Rule, NumberRule
 from syncnb.values.rules import AnyRule, Rule, TextRule
 
@@ -22,6 +22,8 @@ def cannot_compare(local: Kind, remote: Kind) -> str | None:
     kinds = {local, remote}
     if kinds & NUMBERS and kinds & (STAMPS | CLOCKS):
         return f"{local} against {remote}: the unit of the number is not known"
+    if Kind.INTERVAL in kinds and kinds & (NUMBERS | STAMPS | CLOCKS):
+        return f"{local} against {remote}: the unit is not known"
     if kinds & STAMPS and kinds & CLOCKS:
         return f"{local} against {remote}: a time of day has no date"
     return None
@@ -36,9 +38,11 @@ def rule_for(
         return _number_rule(kinds)
     if kinds <= STAMPS | LOOSE and kinds & STAMPS:
         instants, dates = Kind.TIMESTAMPTZ in kinds, kinds == {Kind.DATE}
-        return StampRule(instants, dates, zone_local, zone_remote)
+        return StampRule(instants, dates, Kind.DATE in kinds, zone_local, zone_remote)
     if kinds <= CLOCKS | LOOSE and kinds & CLOCKS:
         return ClockRule()
+    if Kind.INTERVAL in kinds and kinds <= {Kind.INTERVAL} | LOOSE:
+        return IntervalRule()
     if kinds == {Kind.ANY}:
         return AnyRule()
     if Kind.BOOLEAN in kinds:

@@ -34,10 +34,8 @@ class Answer(Enum):
 def loose(value: Raw) -> Token:
     """The token of a value that is not of its column's kind: its storage class and itself."""
     match value:
-        case bool():
-            return ("boolean", value)
-        case int() | float():
-            return ("number", numbers.exact(numbers.number_of(value) or Decimal(0)))
+        case int() | float():  # a boolean too: among other values a column holds it as 1 or 0
+            return ("number", numbers.exact(numbers.number_of(value + 0) or Decimal(0)))
         case str():
             return ("text", value)
         case bytes():
@@ -84,6 +82,10 @@ class Rule:
         same = self.token(local, "local") == self.token(remote, "remote")
         return Answer.SAME if same else Answer.DIFFERENT
 
+    def doubt(self, local: Raw, remote: Raw) -> str:
+        """Why the answer for two cells cannot be known, where it is UNKNOWN."""
+        return "cannot be known"
+
     def column(self, array: pa.Array, side: Side) -> pa.Array | None:
         """The canonical form of a column, NULL kept; None where a value needs the slow way."""
         return None
@@ -126,10 +128,8 @@ class TextRule(Rule):
         return pa.string()
 
     def own(self, value: Raw) -> Token | None:
-        if isinstance(value, bool):
-            return ("text", "true" if value else "false")
         if isinstance(value, int | float):
-            return ("text", numbers.written(value))
+            return ("text", numbers.written(value + 0))
         if isinstance(value, str):
             return ("text", value.rstrip(" ") if self.padded else value)
         return None

@@ -19,10 +19,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONE = r"(?P<zone>Z|z|UTC|GMT|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)"
 _TIME = r"(?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?)?"
 _DASHED = r"(?P<year>[+-]?\d{4,6})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
-STAMP = re.compile(rf"{_DASHED}(?:[T ]{_TIME} ?{_ZONE}?)?(?P<bc> BC)?", re.ASCII)
+STAMP = re.compile(rf"{_DASHED}(?:[Tt ]{_TIME} ?{_ZONE}?)?(?P<bc> BC)?", re.ASCII)
 BASIC = re.compile(
     r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)"
-    r"(?:[T ](?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?"
+    r"(?:[Tt ](?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?"
     rf"{_ZONE}?)?(?P<bc> BC)?",
     re.ASCII,
 )
