@@ -9,33 +9,96 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from syncnb.errors import ConnectError, ReadError, SchemaError, SyncnbError
+from syncnb.errors import (
+    ConnectError,
+    PlanError,
+    ReadError,
+    SchemaError,
+    SyncnbError,
+    UnknownOutcome,
+    WriteError,
+)
 
 if TYPE_CHECKING:
+    from syncnb.applying import apply
     from syncnb.changes import Diff, Mismatch, TableDiff
     from syncnb.comparing.diffing import diff
     from syncnb.connecting import connect
     from syncnb.examples import demo
+    from syncnb.journal.history import Runs, history
+    from syncnb.planning import Plan, load_plan, plan, undo
+    from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
     from syncnb.schema import Schema, Table
+    from syncnb.steps import Block, Change, Hazard, Outcome, Proof, Refusal, Report, complete, count, unique
     from syncnb.stores.port import Store
+    from syncnb.verifying import verify
 
 __all__ = [
+    "NULL",
+    "Block",
+    "Change",
     "ConnectError",
     "Diff",
+    "Hazard",
     "Mismatch",
+    "Outcome",
+    "Plan",
+    "PlanError",
+    "Proof",
     "ReadError",
+    "Refusal",
+    "Report",
+    "Runs",
     "Schema",
     "SchemaError",
     "Store",
     "SyncnbError",
     "Table",
     "TableDiff",
+    "UnknownOutcome",
+    "WriteError",
+    "apply",
+    "complete",
     "connect",
+    "count",
     "demo",
     "diff",
+    "history",
+    "insert_only",
+    "load_plan",
+    "newest",
+    "plan",
+    "take_local",
+    "take_remote",
+    "undo",
+    "unique",
+    "verify",
 ]
 
 _HOMES = {
+    "apply": "syncnb.applying",
+    "Runs": "syncnb.journal.history",
+    "history": "syncnb.journal.history",
+    "Plan": "syncnb.planning",
+    "load_plan": "syncnb.planning",
+    "plan": "syncnb.planning",
+    "undo": "syncnb.planning",
+    "NULL": "syncnb.resolving",
+    "insert_only": "syncnb.resolving",
+    "newest": "syncnb.resolving",
+    "take_local": "syncnb.resolving",
+    "take_remote": "syncnb.resolving",
+    "Block": "syncnb.steps",
+    "Change": "syncnb.steps",
+    "Hazard": "syncnb.steps",
+    "Outcome": "syncnb.steps",
+    "Refusal": "syncnb.steps",
+    "Proof": "syncnb.steps",
+    "Report": "syncnb.steps",
+    "complete": "syncnb.steps",
+    "count": "syncnb.steps",
+    "unique": "syncnb.steps",
+    "verify": "syncnb.verifying",
     "Diff": "syncnb.changes",
     "Mismatch": "syncnb.changes",
     "TableDiff": "syncnb.changes",

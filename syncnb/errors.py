@@ -3,10 +3,21 @@
 SyncnbError
 ├── ConnectError   a database, file or frame that cannot be opened
 ├── SchemaError    tables, columns or keys that cannot be paired or do not exist
-└── ReadError      rows that could not be read to the end
+├── ReadError      rows that could not be read to the end
+├── PlanError      a plan that cannot be drawn, read or applied here
+└── WriteError     a database that refuses to write
+    └── UnknownOutcome   the answer to COMMIT was lost
 """
 
-__all__ = ["ConnectError", "ReadError", "SchemaError", "SyncnbError"]
+__all__ = [
+    "ConnectError",
+    "PlanError",
+    "ReadError",
+    "SchemaError",
+    "SyncnbError",
+    "UnknownOutcome",
+    "WriteError",
+]
 
 
 class SyncnbError(Exception):
@@ -41,3 +52,18 @@ class SchemaError(SyncnbError):
 
 class ReadError(SyncnbError):
     """Rows could not be read to the end."""
+
+
+class PlanError(SyncnbError):
+    """A plan cannot be drawn, read, or applied here."""
+
+
+class WriteError(SyncnbError):
+    """The database refuses to write."""
+
+    constraint: str | None = None
+    """The constraint that was broken, where the database names one."""
+
+
+class UnknownOutcome(WriteError):
+    """The answer to COMMIT was lost: whether it happened is to be settled by the marker."""

@@ -42,6 +42,7 @@ class Workbench:
         url = self.last = next(self.databases)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("DROP SCHEMA IF EXISTS syncnb CASCADE")
             connection.execute("CREATE SCHEMA public")
             connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
             for statement in statements:

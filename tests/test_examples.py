@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ import syncnb as sn
 from syncnb import embedded
 from syncnb.examples import homes
 from syncnb.examples.tour import rows
+from syncnb.steps.hazards import HAZARDS
 from syncnb.stores.sqlite import SQLiteStore
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -352,20 +354,39 @@ def test_a_server_that_does_not_start_is_said(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_readme_shows_what_its_python_prints(tour: Pair, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its blocks run one after the other; what the first prints is the table at the top."""
-    blocks = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
-    shown = re.findall(r"```text\n(.+?)```", README, re.DOTALL)
-    names: dict[str, object] = {}
-    exec(blocks[0], names)
-    assert capsys.readouterr().out == shown[0]
-    for block in blocks[1:]:
-        exec(block, names)
-    assert "1 h (a time zone?)" in capsys.readouterr().out
+    """Its blocks run one after the other; a block of text beneath one is what it prints."""
+    blocks = re.findall(r"```python\n(.+?)```(?:\n\n```text\n(.+?)```)?", README, re.DOTALL)
+    names: dict[str, Any] = {}
+    printed = []
+    for code, shown in blocks:
+        exec(code, names)
+        printed.append(capsys.readouterr().out)
+        assert printed[-1] == (shown or printed[-1]), code
+    assert len([shown for _, shown in blocks if shown]) == README.count("```text\n") == 2
+    assert "1 h (a time zone?)" in printed[2]
+    assert "plan into inventory: 3 to insert, 2 to update" in printed[3]
+
+
+def test_the_repair_of_the_readme_is_taken_back(tour: Pair) -> None:
+    names: dict[str, Any] = {}
+    for code in re.findall(r"```python\n(.+?)```", README, re.DOTALL)[:2]:
+        exec(code, names)
+    before, after = names["d"], sn.diff(names["local"], names["remote"])
+    assert all(after[name].cells.equals(before[name].cells) for name in before)
+    assert sn.history(names["remote"]).frame["inserted"].tolist() == [3, 0]
 
 
 def test_the_readme_names_what_is_there(tour: Pair, found: sn.Diff) -> None:
     for name in re.findall(r"`d(?:\[\"hosts\"\])?\.(\w+)", README):
         assert hasattr(found, name) or hasattr(found["hosts"], name), name
+    for name in re.findall(r"`p\.(\w+)", README):
+        assert hasattr(sn.plan(found, into=tour[1]), name), name
+    assert {name for name in re.findall(r"\bsn\.(\w+)", README) if not hasattr(sn, name)} == set()
+
+
+def test_the_readme_names_every_hazard() -> None:
+    table = README.partition("| hazard | |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(HAZARDS)
 
 
 def test_the_commands_of_the_readme_run(

@@ -1,6 +1,6 @@
 """The command line: a thin customer of the public names. Only stdout carries results.
 
-Exit codes: 0 as wished, 1 it differs, 2 an error or a wrong call, 130 interrupted.
+Exit codes: 0 as wished, 1 it differs or was refused, 2 an error or a wrong call, 130 interrupted.
 """
 
 import os
@@ -20,8 +20,15 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "diff": "show every true difference between two databases",
+    "plan": "say what shall be written into one side, and save it as a file",
+    "show": "show what a saved plan will write, without a database",
+    "apply": "write a saved plan: guarded, journaled, all or nothing",
+    "verify": "read again what a run wrote, and say whether it is there",
+    "history": "show the runs of a database, or the report of one of them",
+    "undo": "take a run back",
+    "journal": "print what makes the journal, for an administrator to run",
     "inspect": "show tables, keys, foreign keys, triggers and row-level security of a database",
-    "demo": "see it work: two databases in a broken state, looked at step by step",
+    "demo": "see it work: two databases in a broken state, looked at and repaired step by step",
     "lab": "open JupyterLab on a copy of the notebooks",
 }
 """Every command that exists; each has a module of its name with `run(argv) -> exit code`."""
@@ -41,11 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # argparse ends so after --help
         return end.code if isinstance(end.code, int) else FAILED
     except SyncnbError as problem:
-        return _fail(
-            without_secrets(problem.message, words), without_secrets(in_command_words(problem.hint), words)
-        )
+        told = (without_secrets(in_command_words(text), words) for text in (problem.message, problem.hint))
+        return _fail(*told)
     except KeyboardInterrupt:
-        print("Interrupted: nothing was written, nothing is left open.", file=sys.stderr)
+        print(f"Interrupted: {_after_interrupt(words)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read has seen enough (`| head`). Python would complain once more at its end.
@@ -78,6 +84,13 @@ def _command(name: str) -> Command:
     near = get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean `syncnb {near[0]}`?" if near else f"commands are {', '.join(COMMANDS)}"
     raise SyncnbError(f"there is no command {scrubbed(name)!r}", hint=hint)
+
+
+def _after_interrupt(words: list[str]) -> str:
+    """What is certain then: nobody can know whether a COMMIT that was sent came through."""
+    if words[:1] == ["apply"] or (words[:1] == ["undo"] and "--apply" in words):
+        return "all of it was written, or nothing: `syncnb history STORE` tells, and to do it again is safe."
+    return "nothing was written, nothing is left open."
 
 
 def _help() -> str:

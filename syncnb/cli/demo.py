@@ -1,4 +1,4 @@
-"""`syncnb demo`: two databases in a broken state, looked at step by step. Each step shows its Python line."""
+"""`syncnb demo`: two databases in a broken state, looked at and repaired. Each step shows its Python line."""
 
 import os
 import shlex
@@ -13,14 +13,15 @@ from syncnb.cli.opening import note
 
 if TYPE_CHECKING:
     from syncnb.changes import Diff, Mismatch, TableDiff
+    from syncnb.steps import Proof
     from syncnb.stores.port import Store
 
 __all__ = ["run"]
 
 
 def run(argv: Sequence[str]) -> int:
-    """Build a demo, look at it, say where to go on. Returns 0."""
-    parser = Parser("demo", "Build two small databases that disagree, and look at them.")
+    """Build a demo, look at it, repair it, prove it. Returns 0 where every line of the proof holds, else 1."""
+    parser = Parser("demo", "Build two small databases that disagree, look at them and repair one.")
     parser.add_argument("name", metavar="NAME", nargs="?", default="tour", help="which demo (tour)")
     parser.add_argument(
         "--keep", action="store_true", help="keep the databases until Ctrl-C, to try things on"
@@ -39,10 +40,11 @@ def run(argv: Sequence[str]) -> int:
     found = diff(local, remote, progress=False)
     _step("Look", "d = sn.diff(local, remote)", repr(found))
     _look_closer(found)
+    proof = _repair(found, local, remote)
     if options.keep:
         _keep(local, remote)
     print("next: syncnb lab")
-    return 0
+    return 0 if proof else 1
 
 
 def _step(title: str, line: str, shown: str) -> None:
@@ -71,12 +73,36 @@ def _first_change(found: "Diff") -> "tuple[TableDiff, Mismatch] | None":
     return next(changed, None)
 
 
+def _repair(found: "Diff", local: "Store", remote: "Store") -> "Proof":
+    """Decide, write, look again, show how it is taken back, and prove it."""
+    from syncnb.applying import apply
+    from syncnb.comparing.diffing import diff
+    from syncnb.planning import plan, undo
+    from syncnb.resolving import newest, take_local
+    from syncnb.steps import complete, unique
+    from syncnb.verifying import verify
+
+    drawn = plan(found, into=remote, resolve={"hosts": newest("last_seen"), "*": take_local})
+    line = 'p = sn.plan(d, into=remote, resolve={"hosts": sn.newest("last_seen"), "*": sn.take_local})'
+    _step("Decide, and see what would be written", line, repr(drawn))
+    report = apply(drawn, remote, caller="syncnb demo")
+    _step("Write it", "r = sn.apply(p, remote)", repr(report))
+    again = diff(local, remote, progress=False)
+    _step("Look again: what nobody decided is left", "sn.diff(local, remote)", repr(again))
+    _step("It could be taken back", "sn.undo(r, remote)", repr(undo(report, remote)))
+    proof = verify(report, remote, expect=[complete("hosts", "last_seen"), unique("domains", "domain_name")])
+    line = 'sn.verify(r, remote, expect=[sn.complete("hosts", "last_seen"), sn.unique("domains", "domain_name")])'
+    _step("Prove it", line, repr(proof))
+    return proof
+
+
 def _keep(local: "Store", remote: "Store") -> None:
     """Say how to reach both databases from another terminal, and hold them until an interrupt."""
     file = _environment_file(local, remote)
     print("The databases are kept until Ctrl-C. In another terminal:")
     print(f"    . {shlex.quote(str(file))}")
-    print("    syncnb diff env:DEMO_LOCAL env:DEMO_REMOTE --timezone local=UTC", flush=True)
+    print("    syncnb diff env:DEMO_LOCAL env:DEMO_REMOTE --timezone local=UTC")
+    print("    syncnb undo 1 env:DEMO_REMOTE --apply", flush=True)
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
     print()

@@ -15,16 +15,16 @@ environment variable NAME that holds one, which keeps a password out of the proc
 _PASSWORD = re.compile(r"postgres\S*://[^@]*:[^@]+@|\bpassword\s*=\s*\S", re.IGNORECASE)
 
 
-def opened(text: str, name: str, *, timezone: str | None = None) -> "Store":
+def opened(text: str, name: str, *, timezone: str | None = None, writable: bool = False) -> "Store":
     """The store, seen to be readable; what a person should know about it goes to stderr."""
     from syncnb.connecting import connect
 
     if text.startswith("env:"):
-        store = connect(env=text.removeprefix("env:"), timezone=timezone)
+        store = connect(env=text.removeprefix("env:"), timezone=timezone, writable=writable)
     else:
         if _PASSWORD.search(text):
             note(f"the password of {name} is in the process list; env:NAME keeps it out")
-        store = connect(text, timezone=timezone)
+        store = connect(text, timezone=timezone, writable=writable)
     for line in store.notes:
         note(f"{store.name}: {line}")
     return store

@@ -2,16 +2,35 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from syncnb.schema import Schema, Table
+from syncnb.steps import Block
 
-__all__ = ["BATCH_ROWS", "Reader", "Store"]
+if TYPE_CHECKING:
+    import sqlalchemy
+
+__all__ = ["BATCH_ROWS", "Identity", "Reader", "Staged", "Store", "WritableStore", "Writer"]
 
 BATCH_ROWS = 8192
 """Rows read at a time: large enough for Arrow, small enough that memory stays flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which database this is, so that a plan drawn on one is never applied to another."""
+
+    dialect: str
+    name: str
+    """What a person calls it."""
+    id: str
+    """PostgreSQL: the server's system identifier and the database's oid. SQLite: a digest of the real path.
+
+    It stays the same from run to run, and does not change when a journal is installed.
+    """
 
 
 class Reader(Protocol):
@@ -37,6 +56,73 @@ class Reader(Protocol):
 
     def interrupt(self) -> None:
         """Stop whatever runs now. May be called from another thread; never raises."""
+        ...
+
+
+class Staged(Protocol):
+    """The rows of one block, put beside their table within a writing transaction."""
+
+    def present(self, columns: Sequence[str]) -> pa.RecordBatch:
+        """The rows of the table that have a staged key, locked (except for an insert), in raw form.
+
+        The first column, `#`, is the row's number in the block, from 0 and in order; then `columns`,
+        exactly as a reader gives them. A staged key without a row is missing from the answer. Locks are
+        taken in key order.
+        """
+        ...
+
+    def write(self) -> int:
+        """The one guarded set statement: insert, update or delete. How many rows it wrote.
+
+        A row whose guarded columns are no longer exactly as in `before` is not written.
+        Raises WriteError where the database refuses; the caller goes back to a savepoint.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Put the staged rows away."""
+        ...
+
+
+class Writer(Protocol):
+    """One writing transaction on one store. Leaving it without `commit` rolls everything back."""
+
+    @property
+    def sql(self) -> "sqlalchemy.Connection":
+        """The same transaction for our own tables, through SQLAlchemy Core.
+
+        Its commit, rollback and close do nothing: the transaction ends with the writer.
+        """
+        ...
+
+    def schema(self, schemas: Sequence[str] | None = None) -> Schema:
+        """The catalogue, as this transaction sees it."""
+        ...
+
+    def lock(self, name: str, *, seconds: float = 60) -> None:
+        """Wait until nobody else holds this name; held to the end of the transaction.
+
+        Raises WriteError (sqlstate 55P03) where somebody holds it longer.
+        """
+        ...
+
+    def stage(self, table: Table, block: Block) -> Staged:
+        """Put a block's rows beside the table, keys, guards and new values in the table's own types."""
+        ...
+
+    def advance(self, table: Table, column: str) -> str | None:
+        """Set the sequence behind a column forward to its greatest value, never back.
+
+        What was done or what forbids it, in a sentence; None where there is nothing to do.
+        """
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Leaving it by an exception undoes what was done within, and nothing else."""
+        ...
+
+    def commit(self) -> None:
+        """Make it last. Raises UnknownOutcome where the answer was lost."""
         ...
 
 
@@ -75,4 +161,17 @@ class Store(Protocol):
 
     def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:
         """The catalogue. `schemas` adds PostgreSQL schemas that are not on the search path."""
+        ...
+
+
+@runtime_checkable
+class WritableStore(Store, Protocol):
+    """A store that can be written to, where its `writable` permits it."""
+
+    def writing(self) -> AbstractContextManager[Writer]:
+        """A transaction that may write. Raises WriteError unless the store is writable."""
+        ...
+
+    def identity(self) -> Identity:
+        """Which database this is."""
         ...

@@ -5,7 +5,7 @@ tables. The driver is imported when the first connection is made.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,15 @@ import pyarrow as pa
 
 from syncnb.errors import ConnectError, ReadError
 from syncnb.schema import Column, Schema, Table
+from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+    from syncnb.stores.postgres_writer import PostgresWriter
 
 __all__ = ["OLDEST", "Parameters", "PostgresReader", "PostgresStore", "Server"]
 
@@ -53,6 +56,13 @@ SELECT current_database(), current_user::text, current_setting('server_version_n
        current_setting('transaction_isolation') = 'repeatable read'
 FROM pg_catalog.pg_database WHERE datname = current_database()
 """
+
+PLACE = """
+SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'), oid::bigint
+FROM pg_catalog.pg_database WHERE datname = current_database()
+"""
+# Apart from it: the right to call a function is looked at even where it is not called.
+SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 
 QUERY_CANCELED = "57014"
 
@@ -156,6 +166,22 @@ class PostgresStore:
         finally:
             connection.close()
 
+    def writing(self) -> AbstractContextManager["PostgresWriter"]:
+        """A transaction that may write. Raises WriteError unless the store is writable."""
+        from syncnb.stores.postgres_writer import writing
+
+        return writing(self)
+
+    def identity(self) -> Identity:
+        """Which database this is: of which server, by its oid there.
+
+        The server is told by its system identifier, which is its own for life; where the role may not
+        read that, by the address in the URL.
+        """
+        with self.reading() as reader:
+            server, oid = reader.place()
+        return Identity(self.dialect, self.name, f"{server or address(self.parameters)[0]}/{oid}")
+
     def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:
         """The catalogue of the search path and of `schemas`."""
         with self.reading() as reader:
@@ -192,6 +218,14 @@ class PostgresReader:
         self._free()
         with self._translated("the catalogue"):
             return inspect_catalogue(self._connection, encoding=self.server.encoding, schemas=schemas)
+
+    def place(self) -> tuple[str | None, int]:
+        """The server's system identifier, where this role may know it, and the oid of the database."""
+        self._free()
+        with self._translated("the catalogue"):
+            permitted, oid = self._connection.execute(PLACE).fetchone() or (False, 0)
+            row = self._connection.execute(SYSTEM).fetchone() if permitted else None
+        return (row[0] if row else None), oid
 
     def count_estimate(self, table: Table) -> int | None:
         """The planner's count, from the last ANALYZE or VACUUM; None where it never counted."""

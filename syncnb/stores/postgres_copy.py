@@ -19,7 +19,16 @@ from syncnb.stores.port import BATCH_ROWS
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import BadText, Raw, from_python
 
-__all__ = ["BATCH_BYTES", "copy_query", "qualified", "read_batches"]
+__all__ = [
+    "BATCH_BYTES",
+    "QUOTED",
+    "copy_format",
+    "copy_out",
+    "copy_query",
+    "qualified",
+    "read_batches",
+    "selected",
+]
 
 BATCH_BYTES = 8 << 20
 """A batch also ends here, so that rows with large values do not fill the memory."""
@@ -64,19 +73,29 @@ def qualified(table: Table) -> str:
 
 
 def copy_query(table: Table, columns: Sequence[Column], order: Sequence[Column] = ()) -> str:
-    """The COPY that sends `columns` of all rows.
+    """The COPY that sends `columns` of all rows."""
+    chosen = ", ".join(map(selected, columns))
+    ordered = f" ORDER BY {', '.join(map(_sort_key, order))}" if order else ""
+    return copy_out(f"SELECT {chosen} FROM {qualified(table)} AS t{ordered}", table)  # noqa: S608 - names, quoted
+
+
+def copy_out(query: str, table: Table) -> str:
+    """The COPY that sends what `query` gives, in the form that `read_batches` reads."""
+    return f"COPY ({query}) TO STDOUT {copy_format(table)}"
+
+
+def copy_format(table: Table) -> str:
+    """How rows of `table` travel.
 
     It names its encoding, so that it does not depend on that of the session: UTF-8, or the bytes as
     they are where the database never checked them.
     """
     encoding = "SQL_ASCII" if table.text_encoding == "unchecked" else "UTF8"
-    chosen = ", ".join(map(_selected, columns))
-    ordered = f" ORDER BY {', '.join(map(_sort_key, order))}" if order else ""
-    query = f"SELECT {chosen} FROM {qualified(table)} AS t{ordered}"  # noqa: S608 - catalogue names, quoted
-    return f"COPY ({query}) TO STDOUT (FORMAT csv, ENCODING '{encoding}')"
+    return f"(FORMAT csv, ENCODING '{encoding}')"
 
 
-def _selected(column: Column) -> str:
+def selected(column: Column) -> str:
+    """The column of `t` as it is read."""
     # money prints with the server's currency sign; as numeric it is a number. For numeric itself
     # (or a domain over it) the cast does nothing.
     name = f"t.{QUOTED(column.name)}"

@@ -1,23 +1,27 @@
 """SQLite files: one read-only connection and one snapshot for each reading."""
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from syncnb.errors import ConnectError
 from syncnb.schema import Schema, Table
-from syncnb.stores.port import BATCH_ROWS
+from syncnb.stores.port import BATCH_ROWS, Identity
 from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
 from syncnb.values.raw import BadText, concat, from_python
 
-__all__ = ["SQLiteReader", "SQLiteStore"]
+if TYPE_CHECKING:
+    from syncnb.stores.sqlite_writer import SQLiteWriter
+
+__all__ = ["SQLiteReader", "SQLiteStore", "rowid_name"]
 
 OLDEST = (3, 37)
 """The first SQLite library that lists its tables by `pragma_table_list`."""
@@ -73,6 +77,20 @@ class SQLiteStore:
         finally:
             connection.close()  # which ends the snapshot, whatever still runs in it
 
+    def writing(self) -> AbstractContextManager["SQLiteWriter"]:
+        """A transaction that may write. Raises WriteError unless the store is writable."""
+        from syncnb.stores.sqlite_writer import writing
+
+        return writing(self)
+
+    def identity(self) -> Identity:
+        """Which file this is: by its real path, of which only a digest is shown.
+
+        So it stays the same from run to run, whether it has a journal yet or not, and a copy is another.
+        """
+        place = hashlib.sha256(str(self.path.resolve()).encode("utf-8", "surrogateescape"))
+        return Identity(self.dialect, self.name, place.hexdigest()[:32])
+
     def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:
         """The catalogue. A SQLite file has one schema, so `schemas` changes nothing."""
         with self.reading() as reader:
@@ -127,7 +145,7 @@ class SQLiteReader:
 
     def count_estimate(self, table: Table) -> int | None:
         """The span of rowids, but no more rows than the file has room for."""
-        if table.is_view or not (rowid := _rowid(table)):
+        if table.is_view or not (rowid := rowid_name(table)):
             return None
         name = _quote(table.name)
         sql = f"SELECT (SELECT max({rowid}) FROM {name}) - (SELECT min({rowid}) FROM {name}) + 1"  # noqa: S608
@@ -235,12 +253,12 @@ def _select(table: Table, columns: Sequence[str], order: Sequence[str]) -> str:
 
 
 def _tie_breakers(table: Table, order: Sequence[str]) -> list[str]:
-    if rowid := _rowid(table):
+    if rowid := rowid_name(table):
         return [rowid]
     return [_quote(name) for name in table.primary_key if name not in order]
 
 
-def _rowid(table: Table) -> str | None:
+def rowid_name(table: Table) -> str | None:
     """What the hidden row number is called; None where there is none, or real columns took all its names."""
     if table.is_view or {"WITHOUT ROWID", "VIRTUAL"} & set(table.options):
         return None

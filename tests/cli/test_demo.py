@@ -14,16 +14,31 @@ import pytest
 from tests.cli.conftest import Run, Start, environment, lines, wait_for
 
 
-def test_the_demo_looks_and_says_where_to_go_on(run: Run) -> None:
+def test_the_demo_looks_repairs_proves_and_says_where_to_go_on(run: Run) -> None:
     started = time.monotonic()
     ended = run("demo")
     assert ended.returncode == 0, ended.stderr
     assert time.monotonic() - started < 15
     titles = re.findall(r"^# (.*)$", ended.stdout, re.M)
-    assert titles == ["Connect", "Look", "One table", "Why one cell differs"]
+    assert titles == [
+        "Connect", "Look", "One table", "Why one cell differs", "Decide, and see what would be written", "Write it",
+        "Look again: what nobody decided is left", "It could be taken back", "Prove it",
+    ]  # fmt: skip
     assert ": different\n" in ended.stdout
+    assert "run 1: applied\n" in ended.stdout
+    proof = ended.stdout.partition("# Prove it\n")[2]
+    assert "\nproof: every line holds\n" in proof
+    assert len(re.findall("^✓", proof, re.M)) == 6
     assert lines(ended.stdout)[-1] == "next: syncnb lab"
     assert run("demo", "tour").stdout == ended.stdout
+
+
+def test_the_demo_goes_the_whole_way_without_postgresql(run: Run, tmp_path: Path) -> None:
+    ended = run("demo", SYNCNB_PG_BIN=str(tmp_path), SYNCNB_TEST_DSN="")
+    assert ended.returncode == 0, ended.stderr
+    assert "a second SQLite file stands in" in ended.stderr
+    assert "\nproof: every line holds\n" in ended.stdout
+    assert lines(ended.stdout)[-1] == "next: syncnb lab"
 
 
 def test_a_demo_that_is_kept_can_be_compared_from_another_terminal(start: Start) -> None:
@@ -42,6 +57,13 @@ def test_a_demo_that_is_kept_can_be_compared_from_another_terminal(start: Start)
     )
     assert ended.returncode == 1, ended.stderr
     assert ": different\n" in ended.stdout
+    undo = child.stdout.readline().strip()
+    assert undo == "syncnb undo 1 env:DEMO_REMOTE --apply"
+    script = f'. {where}; "{sys.executable}" -m {undo}'
+    ended = subprocess.run(
+        ["/bin/sh", "-c", script], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, lines(ended.stdout)[0]) == (0, "run 2: applied"), ended.stderr
     child.send_signal(signal.SIGINT)
     rest, _ = child.communicate(timeout=20)
     assert child.returncode == 0

@@ -16,7 +16,7 @@ SECRET = "s3cr3t-Zw9"
 
 WRONG: dict[str, tuple[str, str, str]] = {
     "no command": ("dif a b", "there is no command 'dif'", "did you mean `syncnb diff`?"),
-    "a command of the future": ("frobnicate", "no command 'frobnicate'", "commands are diff, inspect"),
+    "a command of the future": ("frobnicate", "no command 'frobnicate'", "commands are diff, plan, show, apply"),
     "no stores": ("diff", "required: LOCAL, REMOTE", "`syncnb diff --help`"),
     "one store too many": ("diff A A c", "unrecognized arguments: c", "--help"),
     "a mistyped option": ("diff A A --tabel orders", "--tabel orders", "did you mean --table?"),

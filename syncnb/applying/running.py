@@ -1,0 +1,295 @@
+"""The verb `apply`: one run, from the journal's first row to its last, whatever happens between."""
+
+import inspect
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from syncnb import journal
+from syncnb.applying.checking import check_call, tables_as_planned
+from syncnb.applying.writing import Done, write_block
+from syncnb.errors import ConnectError, PlanError, SyncnbError, UnknownOutcome, WriteError
+from syncnb.planning import Plan
+from syncnb.schema import Table
+from syncnb.steps import Block, Report
+from syncnb.stores.port import Store, WritableStore, Writer
+
+__all__ = ["apply"]
+
+STAGE = 0
+TRIES = 4
+RETRIED = ("40001", "40P01", "55P03")
+"""Serialization failure, deadlock, lock timeout: tried again, because no COMMIT was sent."""
+VERBS = {"insert": "inserted", "update": "updated", "delete": "deleted"}
+GUARANTEE = "the marker is in the same transaction as the rows: a lost answer to COMMIT is settled by it"
+SETTLE_SECONDS = 30.0
+
+
+def apply(
+    plan: Plan,
+    store: Store,
+    *,
+    allow: Sequence[str] = (),
+    caller: str | None = None,
+    approved_by: str | None = None,
+    rest: bool = False,
+) -> Report:
+    """Write a plan into the database that it was drawn on: guarded, journaled, all or nothing.
+
+    Each row is written only if it is as the preview showed it. A row that has changed, is gone or is taken is
+    refused, and then nothing is written, unless `rest` says that the others shall be. The same plan twice
+    is a no-op that gives the stored report.
+
+    allow: hazards of the plan that are permitted, by name. caller: who runs it; by default the calling
+        function and thread. approved_by: kept with the run.
+
+    Raises PlanError where it may not be applied here, WriteError where the database refuses to write at all,
+    UnknownOutcome where the answer to COMMIT was lost and could not be settled.
+    """
+    target = check_call(plan, store, allow)
+    if not len(plan):
+        return Report(plan.id, None, "nothing to do")
+    run = _Run(plan, target, tuple(allow), rest)
+    _prepare(target)
+    earlier = run.earlier()
+    if earlier is not None:
+        return earlier
+    run.begin(caller or _caller(), approved_by)
+    try:
+        return run.go()
+    except BaseException as problem:
+        run.failed(problem)
+        raise
+
+
+def _caller() -> str:
+    """The function that called `apply`, and its thread."""
+    frame = inspect.currentframe()
+    outer = frame.f_back.f_back if frame and frame.f_back else None
+    return f"{outer.f_code.co_name if outer else '?'}:{threading.current_thread().name}"
+
+
+def _prepare(store: WritableStore) -> None:
+    """Make the journal where there is none, and settle what earlier runs left open; each on its own."""
+    with store.writing() as writer:
+        if journal.version(writer.sql) != journal.VERSION:
+            journal.install(writer.sql)
+            writer.commit()
+    with store.writing() as writer:
+        if journal.settle(writer.sql):
+            writer.commit()
+
+
+class _Refused(Exception):
+    """Rows have drifted: what was found, for the report."""
+
+    def __init__(self, done: list[Done]) -> None:
+        self.done = done
+
+
+class _Faster(Exception):
+    """Another process applied the same plan first: its report."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+
+@dataclass
+class _Run:
+    plan: Plan
+    store: WritableStore
+    allow: tuple[str, ...]
+    rest: bool
+    number: int = 0
+    sent: bool = field(default=False)
+    """Whether COMMIT was sent: from then on nothing is tried again."""
+
+    def earlier(self) -> Report | None:
+        """The report of this very plan, where it was applied before."""
+        with self.store.writing() as writer:
+            return self._stored(writer)
+
+    def _stored(self, writer: Writer) -> Report | None:
+        found = journal.marker(writer.sql, self.plan.id, STAGE)
+        if found is None:
+            return None
+        report = journal.run_report(writer.sql, found.run)
+        if report is None:
+            return Report(self.plan.id, found.run, "already applied", guarantee=GUARANTEE)
+        back = [
+            run.run
+            for run in journal.runs(writer.sql)
+            if run.undo_of == found.run and run.status == "success"
+        ]
+        notes = (
+            [f"run {found.run} was taken back by run {back[-1]}: to do it again, draw a new plan"]
+            if back
+            else []
+        )
+        return replace(report, status="already applied", notes=(*report.notes, *notes))
+
+    def begin(self, caller: str, approved_by: str | None) -> None:
+        """Write the run's row, which is there before anything else is."""
+        try:
+            self._begin(caller, approved_by)
+        except UnknownOutcome:
+            raise WriteError(
+                f"the connection to {self.store.name} was lost: nothing was written",
+                hint="apply the plan again",
+            ) from None
+
+    def _begin(self, caller: str, approved_by: str | None) -> None:
+        with self.store.writing() as writer:
+            self.number = journal.begin_run(
+                writer.sql,
+                plan_id=self.plan.id,
+                source=self.plan.source,
+                kind="undo" if self.plan.undo_of is not None else "apply",
+                records=len(self.plan),
+                caller=caller,
+                approved_by=approved_by,
+                allowed=self.allow,
+                undo_of=self.plan.undo_of,
+            )
+            writer.commit()
+
+    def go(self) -> Report:
+        """The transaction, tried again where it met somebody else's lock and nothing was sent."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._transaction()
+            except _Refused as refused:  # after the rollback, which frees the lock on the journal
+                return self._refuse(refused.done)
+            except _Faster as faster:
+                self._finish_apart("failed", f"run {faster.report.run} applied this plan first")
+                return faster.report
+            except UnknownOutcome as lost:
+                return self._settled(lost)
+            except WriteError as problem:
+                if problem.sqlstate not in RETRIED or attempt == TRIES or self.sent:
+                    raise
+                time.sleep(random.uniform(0.1, 0.3) * 2**attempt)  # noqa: S311 - only so that two do not meet again
+        raise AssertionError("unreachable")
+
+    def _transaction(self) -> Report:
+        with self.store.writing() as writer:
+            writer.lock(self.plan.id)
+            stored = self._stored(writer)
+            if stored is not None:
+                raise _Faster(stored)
+            schemas = sorted({block.path[0] for block in self.plan.blocks if len(block.path) > 1})
+            tables = tables_as_planned(self.plan, writer.schema(schemas or None))
+            done = self._write_all(writer, tables)
+            if any(found.refused for found in done) and not self.rest:
+                raise _Refused(done)
+            rewritten = sorted(
+                {
+                    f"{b.table}.{name}"
+                    for b, found in zip(self.plan.blocks, done, strict=True)
+                    for name in found.rewritten
+                }
+            )
+            if rewritten and "trigger_rewrites" not in self.allow:
+                raise PlanError(
+                    f"the database changed columns that were not to be written: {', '.join(rewritten)}; nothing was kept",
+                    hint='look at its triggers; allow=("trigger_rewrites",) accepts what they do',
+                )
+            notes = tuple(_advanced(writer, self.plan.blocks, tables))
+            journal.mark(writer.sql, self.plan.id, STAGE, self.number)
+            for step, found in enumerate(done, 1):
+                if found.image is not None and len(found.image):
+                    journal.store_images(writer.sql, self.number, step, found.image)
+            report = self._report("applied", done, notes)
+            journal.finish_run(
+                writer.sql, self.number, status="success", counts=_totals(report), report=report
+            )
+            self.sent = True
+            writer.commit()
+            return report
+
+    def _write_all(self, writer: Writer, tables: dict[str, Table]) -> list[Done]:
+        """Every block in order. After a refusal the others are only looked at, so that all drift is told."""
+        done: list[Done] = []
+        dry = False
+        for step, block in enumerate(self.plan.blocks, 1):
+            found = write_block(writer, tables[block.table], block, step, dry=dry, rest=self.rest)
+            dry = dry or (bool(found.refused) and not self.rest)
+            done.append(found)
+        return done
+
+    def _refuse(self, done: list[Done]) -> Report:
+        report = self._report("refused", [Done(results=found.refused) for found in done], ())
+        count = len(report.results)
+        with self.store.writing() as writer:
+            journal.finish_run(
+                writer.sql, self.number, status="refused", report=report, error=f"{count} rows refused"
+            )
+            writer.commit()
+        return report
+
+    def _report(self, status: str, done: list[Done], notes: tuple[str, ...]) -> Report:
+        totals: dict[str, dict[str, int]] = {}
+        for block, found in zip(self.plan.blocks, done, strict=True):
+            there = totals.setdefault(block.table, {})
+            name = VERBS[block.verb]
+            there[name] = there.get(name, 0) + found.written
+            there["rejected"] = there.get("rejected", 0) + len(found.refused)
+        results = tuple(outcome for found in done for outcome in found.results)
+        return Report(self.plan.id, self.number, status, totals, results, notes, GUARANTEE)  # type: ignore[arg-type]
+
+    def _settled(self, lost: UnknownOutcome) -> Report:
+        """What became of a transaction whose COMMIT got no answer: the marker knows, once the old backend is gone."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < until:
+            try:
+                with self.store.writing() as writer:
+                    # Waits for the backend that may still be at it.
+                    writer.lock(self.plan.id, seconds=max(1.0, until - time.monotonic()))
+                    found = journal.marker(writer.sql, self.plan.id, STAGE)
+                    if found is not None:
+                        report = journal.run_report(writer.sql, found.run)
+                        return report or Report(self.plan.id, found.run, "applied", guarantee=GUARANTEE)
+                    break
+            except (ConnectError, WriteError):
+                time.sleep(0.2)
+        else:
+            self._finish_apart("unknown", "the answer to COMMIT was lost, and the server has not come back")
+            raise lost
+        raise WriteError(
+            f"the connection was lost before {self.store.name} committed: nothing was written",
+            hint="apply the plan again",
+        ) from None
+
+    def failed(self, problem: BaseException) -> None:
+        """Say in the journal how the run ended, if the journal can be reached; never hide the problem itself."""
+        if isinstance(problem, UnknownOutcome):
+            return
+        text = problem.message if isinstance(problem, SyncnbError) else type(problem).__name__
+        self._finish_apart("failed", text)
+
+    def _finish_apart(self, status: str, error: str) -> None:
+        try:
+            with self.store.writing() as writer:
+                journal.finish_run(writer.sql, self.number, status=status, error=error)  # type: ignore[arg-type]
+                writer.commit()
+        except SyncnbError:
+            return  # its lease runs out, and the next start settles it
+
+
+def _totals(report: Report) -> dict[str, int]:
+    return {name: sum(n.get(name, 0) for n in report.totals.values()) for name in VERBS.values()}
+
+
+def _advanced(writer: Writer, blocks: Sequence[Block], tables: dict[str, Table]) -> Iterator[str]:
+    """Sequences behind columns that got explicit values are set forward."""
+    seen: set[tuple[str, str]] = set()
+    for block in blocks:
+        for column in tables[block.table].columns if block.verb == "insert" else ():
+            counted = column.identity is not None or (column.default or "").startswith("nextval(")
+            if counted and column.name in block.columns and (block.table, column.name) not in seen:
+                seen.add((block.table, column.name))
+                said = writer.advance(tables[block.table], column.name)
+                if said:
+                    yield said

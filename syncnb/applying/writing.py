@@ -1,0 +1,236 @@
+"""One block of a plan: read what is there, write what was meant, read again, compare."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+
+from syncnb.errors import WriteError
+from syncnb.planning.previewing import key_of
+from syncnb.schema import Column, Table
+from syncnb.steps import Block, Outcome, Refusal
+from syncnb.stores.port import Staged, Writer
+from syncnb.values import arrays
+from syncnb.values.kinds import Kind
+from syncnb.values.pairing import rule_for
+from syncnb.values.raw import MIXED, Raw, to_python
+from syncnb.values.reading import as_text
+from syncnb.values.rules import Answer, judge
+
+__all__ = ["Done", "write_block"]
+
+SEARCHED = 50
+"""Rows that the database refuses are named up to here; each costs a savepoint."""
+UNIQUE = ("23505",)
+STAMPS = {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
+
+
+@dataclass
+class Done:
+    """What became of one block."""
+
+    written: int = 0
+    results: list[Outcome] = field(default_factory=list)
+    image: Block | None = None
+    """All columns of the rows before and after, for the journal."""
+    rewritten: set[str] = field(default_factory=set)
+    """Columns that were not to be written, are no stamps, and changed all the same."""
+
+    @property
+    def refused(self) -> list[Outcome]:
+        return [outcome for outcome in self.results if outcome.refusal]
+
+
+class _Swallowed(Exception):
+    """The set statement wrote fewer rows than it was given."""
+
+
+@dataclass
+class _Work:
+    writer: Writer
+    table: Table
+    block: Block
+    step: int
+
+    @property
+    def columns(self) -> list[Column]:
+        """Everything of a row that can be written back."""
+        return [column for column in self.table.columns if column.readable and column.generated is None]
+
+    def outcome(self, row: int, refusal: Refusal | None, detail: str) -> Outcome:
+        key = key_of(tuple(to_python(part.slice(row, 1))[0] for part in self.block.keys))
+        return Outcome(self.step, self.block.table, key, self.block.verb, refusal, detail)
+
+
+def write_block(writer: Writer, table: Table, block: Block, step: int, *, dry: bool, rest: bool) -> Done:
+    """Write one block. With `dry` only look who has drifted; with `rest` write the rows that have not.
+
+    Raises nothing for a refused row: it is in the answer. The caller decides what becomes of the others.
+    """
+    work = _Work(writer, table, block, step)
+    staged = writer.stage(table, block)
+    try:
+        before = staged.present([column.name for column in work.columns])
+        refused = dict(_drifted(work, before))
+        results = [work.outcome(row, refusal, detail) for row, (refusal, detail) in sorted(refused.items())]
+        if dry or (refused and not rest):
+            return Done(results=results)
+        if refused:
+            kept = [row for row in range(len(block)) if row not in refused]
+            done = (
+                write_block(writer, table, block.take(pa.array(kept, pa.int64())), step, dry=False, rest=rest)
+                if kept
+                else Done()
+            )
+            return replace(done, results=[*results, *done.results])
+        return _write(work, staged, before)
+    finally:
+        staged.drop()
+
+
+def _drifted(work: _Work, before: pa.RecordBatch) -> Iterator[tuple[int, tuple[Refusal, str]]]:
+    """Rows that are not as they were shown: number, refusal and detail."""
+    there = before.column(0).to_numpy()
+    if work.block.verb == "insert":
+        for row in there.tolist():
+            yield row, (Refusal.TAKEN, "a row with this key is there by now")
+        return
+    for row in np.setdiff1d(np.arange(len(work.block)), there).tolist():
+        yield row, (Refusal.GONE, "")
+    names = before.schema.names
+    for name, planned in zip(work.block.columns, work.block.before, strict=True):
+        found, wanted = before.column(names.index(name)), planned.take(pa.array(there))
+        for at in _unlike(wanted, found):
+            old, new = to_python(wanted.slice(at, 1))[0], to_python(found.slice(at, 1))[0]
+            yield int(there[at]), (Refusal.CHANGED, f"{name} was {as_text(old)}, is {as_text(new)}")
+
+
+def _unlike(left: pa.Array, right: pa.Array) -> list[int]:
+    """Where two raw columns are not exactly alike: value and storage class."""
+    if left.type == right.type and left.type not in (MIXED, pa.null()):
+        nulls = [side.is_null().to_numpy(zero_copy_only=False) for side in (left, right)]
+        same = arrays.equal(left, right) | (nulls[0] & nulls[1])
+        return [int(at) for at in np.flatnonzero(~same)]
+    pairs = zip(to_python(left), to_python(right), strict=True)
+    return [at for at, (a, b) in enumerate(pairs) if type(a) is not type(b) or (a != b and a == a)]
+
+
+def _write(work: _Work, staged: Staged, before: pa.RecordBatch) -> Done:
+    try:
+        with work.writer.savepoint():
+            written = staged.write()
+            if written != len(work.block):
+                raise _Swallowed(
+                    f"{len(work.block) - written:,} rows were not written: a trigger, rule or policy"
+                )
+    except (WriteError, _Swallowed) as problem:
+        if isinstance(problem, WriteError) and problem.sqlstate in ("40001", "40P01", "55P03"):
+            raise
+        return Done(results=_bad_rows(work, problem))
+    after = staged.present([column.name for column in work.columns])
+    return _compared(work, before, after)
+
+
+def _bad_rows(work: _Work, problem: Exception) -> list[Outcome]:
+    """Which rows the database refuses: halves are tried in savepoints until single rows are left."""
+    found: list[Outcome] = []
+    waiting = [np.arange(len(work.block))]
+    while waiting and len(found) < SEARCHED:
+        rows = waiting.pop(0)
+        reason = problem if len(rows) == len(work.block) else _try(work, rows)
+        if reason is None:
+            continue
+        if len(rows) == 1:
+            unique = isinstance(reason, WriteError) and reason.sqlstate in UNIQUE
+            refusal = Refusal.TAKEN if unique else Refusal.FORBIDDEN
+            found.append(work.outcome(int(rows[0]), refusal, getattr(reason, "message", str(reason))))
+        else:
+            waiting[:0] = np.array_split(rows, 2)
+    if not found:  # each half alone is fine: the rows stand in each other's way
+        found.append(work.outcome(0, Refusal.FORBIDDEN, getattr(problem, "message", str(problem))))
+    return found
+
+
+def _try(work: _Work, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Exception | None:
+    part = work.block.take(pa.array(rows))
+    staged = work.writer.stage(work.table, part)
+    try:
+        with work.writer.savepoint():
+            if staged.write() != len(part):
+                return _Swallowed("it was not written: a trigger, rule or policy")
+            raise _Undo
+    except WriteError as problem:
+        return problem
+    except _Undo:
+        return None
+    finally:
+        staged.drop()
+
+
+class _Undo(Exception):
+    """Leaves a savepoint so that it is rolled back."""
+
+
+def _compared(work: _Work, before: pa.RecordBatch, after: pa.RecordBatch) -> Done:
+    """What was written against what was meant. What the database altered is accepted, and said."""
+    block, done = work.block, Done(written=len(work.block))
+    if block.verb == "delete":
+        if after.num_rows:
+            done.results = [
+                work.outcome(row, Refusal.FORBIDDEN, "it is still there")
+                for row in after.column(0).to_pylist()
+            ]
+        done.image = _image(work, before, None)
+        return done
+    if after.num_rows != len(block):
+        missing = np.setdiff1d(np.arange(len(block)), after.column(0).to_numpy())
+        done.results = [
+            work.outcome(int(row), Refusal.FORBIDDEN, "it cannot be seen after it was written")
+            for row in missing
+        ]
+        return done
+    altered: dict[int, list[str]] = {}
+    for column in work.columns:
+        at = after.schema.names.index(column.name, 1)
+        meant = _meant(block, column, before)
+        for row, old, new in _other_values(column, meant, after.column(at)) if meant is not None else ():
+            altered.setdefault(row, []).append(f"{column.name}: meant {as_text(old)}, became {as_text(new)}")
+            if column.name not in block.columns and column.kind not in STAMPS:
+                done.rewritten.add(column.name)
+    done.results = [work.outcome(row, None, "; ".join(what)) for row, what in sorted(altered.items())]
+    done.image = _image(work, before if block.verb == "update" else None, after)
+    return done
+
+
+def _meant(block: Block, column: Column, before: pa.RecordBatch) -> pa.Array | None:
+    if column.name in block.columns:
+        return block.after[block.columns.index(column.name)]
+    # Columns that an insert leaves out get what the database gives them.
+    return before.column(before.schema.names.index(column.name, 1)) if block.verb == "update" else None
+
+
+def _other_values(column: Column, meant: pa.Array, found: pa.Array) -> Iterator[tuple[int, Raw, Raw]]:
+    rule = rule_for(Kind(column.kind), Kind(column.kind))
+    for row in _unlike(meant, found):
+        old, new = to_python(meant.slice(row, 1))[0], to_python(found.slice(row, 1))[0]
+        if judge(rule, old, new) is not Answer.SAME:
+            yield row, old, new
+
+
+def _image(work: _Work, before: pa.RecordBatch | None, after: pa.RecordBatch | None) -> Block:
+    """The whole rows before and after, so that they can be put back as they were."""
+    names = tuple(column.name for column in work.columns)
+
+    def columns(rows: pa.RecordBatch | None) -> Sequence[pa.Array]:
+        return rows.columns[1:] if rows is not None else ()
+
+    return replace(
+        work.block,
+        columns=names,
+        before=tuple(columns(before)),
+        after=tuple(columns(after)),
+        why="",
+        whys=(),
+        reasons=(),
+    )

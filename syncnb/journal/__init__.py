@@ -1,0 +1,48 @@
+"""Our own tables in a target: runs, markers of committed stages, images of written rows."""
+
+from syncnb.journal.ddl import install_sql
+from syncnb.journal.imaging import Purge, purge, read_images, store_images
+from syncnb.journal.installing import install, is_installed, store_id, version
+from syncnb.journal.reading import journal_connection
+from syncnb.journal.recording import (
+    Marker,
+    Run,
+    begin_run,
+    finish_run,
+    last_run,
+    mark,
+    marker,
+    renew,
+    run_report,
+    runs,
+    settle,
+)
+from syncnb.journal.rights import missing_rights
+from syncnb.journal.tables import SCHEMA, VERSION
+
+__all__ = [
+    "SCHEMA",
+    "VERSION",
+    "Marker",
+    "Purge",
+    "Run",
+    "begin_run",
+    "finish_run",
+    "install",
+    "install_sql",
+    "is_installed",
+    "journal_connection",
+    "last_run",
+    "mark",
+    "marker",
+    "missing_rights",
+    "purge",
+    "read_images",
+    "renew",
+    "run_report",
+    "runs",
+    "settle",
+    "store_id",
+    "store_images",
+    "version",
+]

@@ -1,0 +1,167 @@
+"""Images: the rows that were written, before and after, kept so that they can be taken back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+
+import pyarrow as pa
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from syncnb import clock
+from syncnb.errors import PlanError
+from syncnb.journal.installing import is_installed
+from syncnb.journal.recording import OPEN
+from syncnb.journal.rights import said
+from syncnb.journal.tables import tables_of
+from syncnb.steps import Block
+from syncnb.steps.codec import Json, canonical, decode_columns, encode_columns, parse
+from syncnb.values.raw import concat
+
+__all__ = ["CHUNK_BYTES", "CHUNK_ROWS", "Purge", "purge", "read_images", "store_images"]
+
+CHUNK_ROWS = 5000
+CHUNK_BYTES = 16 * 2**20
+"""What a chunk should not exceed: no engine takes a value of a gigabyte. One row is never cut."""
+NAMES = ("table", "verb", "key", "columns", "path")
+ARRAYS = ("keys", "before", "after")
+
+
+def store_images(connection: Connection, run: int, step: int, block: Block) -> int:
+    """Keep what a step wrote: `before` and `after` of the columns that shall come back. How many chunks.
+
+    In the transaction that writes the rows. A step is stored once.
+    """
+    table = tables_of(connection).images
+    part = 0
+    for part, chunk in enumerate(_chunks(block), 1):
+        payload = canonical(_to_json(chunk)).decode()
+        with said("writing images to"):
+            connection.execute(insert(table).values(run=run, step=step, part=part, payload=payload))
+    return part
+
+
+def read_images(connection: Connection, run: int) -> Iterator[Block]:
+    """What a run wrote: a block a step, in the order in which they were written.
+
+    To take the run back, reverse them and take each one's `inverse`. Nothing where the run wrote nothing;
+    raises PlanError where its images were purged, or there is no such run.
+    """
+    ours = tables_of(connection)
+    _refuse_without_images(connection, run)
+    images = ours.images.c
+    wanted = select(images.step, images.part, images.payload).where(images.run == run)
+    with said("reading", reading=True):
+        rows = connection.execute(
+            wanted.order_by(images.step, images.part), execution_options={"yield_per": 8}
+        )
+        for _, parts in groupby(rows, key=lambda row: row.step):
+            yield _joined([_from_json(parse(row.payload)) for row in parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """The runs whose images go, or have gone, and with them their undo."""
+
+    before: datetime
+    runs: tuple[int, ...]
+    chunks: int
+    done: bool
+
+    def __repr__(self) -> str:
+        day = f"{self.before:%Y-%m-%d %H:%M} UTC"
+        if not self.runs:
+            return f"no run finished before {day} has images left: nothing to purge"
+        numbers = ", ".join(map(str, self.runs))
+        fate = "can no longer be undone" if self.done else "would lose their undo (nothing is purged yet)"
+        return f"{len(self.runs)} runs finished before {day} {fate}: {numbers}"
+
+
+def purge(connection: Connection, *, before: datetime, dry_run: bool = True) -> Purge:
+    """Take away the images of runs that finished before an instant; tells which lose their undo.
+
+    Runs, reports and markers stay, so that history is whole and no plan is applied twice. Open runs keep
+    their images. Needs DELETE on the images, which an ordinary role does not have.
+    """
+    if before.tzinfo is None:
+        raise PlanError("before= has no zone", hint="write datetime(2026, 1, 31, tzinfo=UTC)")
+    if not is_installed(connection):
+        return Purge(before, (), 0, done=not dry_run)
+    ours = tables_of(connection)
+    old = (ours.runs.c.finished < before, ours.runs.c.status.not_in(OPEN))
+    with said("purging", reading=dry_run):
+        found = connection.execute(
+            select(ours.images.c.run, func.count())
+            .join_from(ours.images, ours.runs, ours.images.c.run == ours.runs.c.run)
+            .where(*old)
+            .group_by(ours.images.c.run)
+            .order_by(ours.images.c.run)
+        ).all()
+        for run, _ in () if dry_run else found:
+            connection.execute(delete(ours.images).where(ours.images.c.run == run))
+            connection.execute(update(ours.runs).where(ours.runs.c.run == run).values(purged=clock.now()))
+    return Purge(before, tuple(run for run, _ in found), sum(chunks for _, chunks in found), done=not dry_run)
+
+
+def _refuse_without_images(connection: Connection, run: int) -> None:
+    row = None
+    if is_installed(connection):
+        table = tables_of(connection).runs
+        with said("reading", reading=True):
+            row = connection.execute(select(table.c.purged).where(table.c.run == run)).first()
+    if row is None:
+        raise PlanError(
+            f"there is no run {run} in this journal", hint="sn.history(store) lists the runs there are"
+        )
+    if row.purged is not None:
+        raise PlanError(
+            f"run {run} cannot be taken back: its images were purged on {row.purged:%Y-%m-%d}",
+            hint="compare with a backup, and plan the repair from the difference",
+        )
+
+
+def _chunks(block: Block) -> Iterator[Block]:
+    for start in range(0, len(block), CHUNK_ROWS):
+        yield from _halved(_slice(block, start, CHUNK_ROWS))
+
+
+def _halved(block: Block) -> Iterator[Block]:
+    size = sum(array.nbytes for name in ARRAYS for array in getattr(block, name))
+    if size <= CHUNK_BYTES or len(block) == 1:
+        yield block
+        return
+    middle = len(block) // 2
+    yield from _halved(_slice(block, 0, middle))
+    yield from _halved(_slice(block, middle, len(block) - middle))
+
+
+def _slice(block: Block, start: int, rows: int) -> Block:
+    keys, before, after = (
+        tuple(array.slice(start, rows) for array in getattr(block, name)) for name in ARRAYS
+    )
+    return replace(block, keys=keys, before=before, after=after, reasons=())
+
+
+def _to_json(block: Block) -> Json:
+    names = {name: getattr(block, name) for name in NAMES}
+    return names | {name: encode_columns(getattr(block, name)) for name in ARRAYS}
+
+
+def _from_json(value: Json) -> Block:
+    try:
+        keys, before, after = (decode_columns(value[name]) for name in ARRAYS)
+        key, columns, path = (tuple(value[name]) for name in ("key", "columns", "path"))
+        return Block(value["table"], value["verb"], key, columns, keys, before, after, path=path)
+    except (KeyError, TypeError):
+        raise PlanError(
+            "stored images cannot be read", hint="the journal was changed by hand; compare with a backup"
+        ) from None
+
+
+def _joined(parts: list[Block]) -> Block:
+    def column(name: str) -> tuple[pa.Array, ...]:
+        return tuple(concat(arrays) for arrays in zip(*(getattr(part, name) for part in parts), strict=True))
+
+    if len(parts) == 1:
+        return parts[0]
+    return replace(parts[0], keys=column("keys"), before=column("before"), after=column("after"))

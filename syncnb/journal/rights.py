@@ -1,0 +1,111 @@
+"""What this connection may do to the journal, and how to say that it may not."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, column, func, select
+from sqlalchemy import table as relation
+from sqlalchemy.exc import DBAPIError
+
+from syncnb.errors import ReadError, SyncnbError, WriteError
+from syncnb.journal.ddl import needed
+from syncnb.journal.tables import Tables, tables_of
+from syncnb.stores.write_errors import postgres_write_error, sqlite_write_error
+
+__all__ = ["missing_rights", "no_rights", "present", "said"]
+
+FORBIDDEN = "42501"
+RELATIONS = relation(
+    "pg_class", column("oid"), column("relname"), column("relnamespace"), schema="pg_catalog"
+)
+SCHEMAS = relation("pg_namespace", column("oid"), column("nspname"), schema="pg_catalog")
+MASTER = relation("sqlite_master", column("name"), column("type"))
+
+
+@contextmanager
+def said(what: str, *, reading: bool = False) -> Iterator[None]:
+    """What the database says against our own statements, as an error of ours that repeats no value."""
+    try:
+        yield
+    except DBAPIError as error:
+        problem = _problem(what, error, ReadError if reading else WriteError)
+    else:
+        return
+    raise problem
+
+
+@said("looking for", reading=True)
+def present(connection: Connection) -> bool:
+    """Whether all of the journal's tables are there. Needs no right on them."""
+    ours = tables_of(connection)
+    if ours.schema is None:
+        found = select(MASTER.c.name).where(MASTER.c.type == "table")
+    else:
+        found = select(RELATIONS.c.relname).join_from(
+            RELATIONS, SCHEMAS, SCHEMAS.c.oid == RELATIONS.c.relnamespace
+        )
+        found = found.where(SCHEMAS.c.nspname == ours.schema)
+    return {each.name for each in ours.all} <= set(connection.scalars(found))
+
+
+@said("looking for", reading=True)
+def missing_rights(connection: Connection) -> list[str]:
+    """What the role lacks to use the journal, or to make it where there is none; each as a GRANT names it.
+
+    A SQLite file knows no rights: whether it can be written shows when it is.
+    """
+    ours = tables_of(connection)
+    if ours.schema is None:
+        return []
+    schema = connection.scalar(select(SCHEMAS.c.oid).where(SCHEMAS.c.nspname == ours.schema))
+    if schema is None:
+        may = select(func.has_database_privilege(func.current_database(), "CREATE"), func.current_database())
+        allowed, name = connection.execute(may).one()
+        return [] if allowed else [f"CREATE ON DATABASE {name}"]
+    # By number, not by name: to look a name up one must be allowed to use its schema.
+    lacking = [
+        f"{right} ON SCHEMA {ours.schema}"
+        for right in (("USAGE",) if present(connection) else ("USAGE", "CREATE"))
+        if not connection.scalar(select(func.has_schema_privilege(schema, right)))
+    ]
+    return lacking + _missing_on_tables(connection, ours, schema)
+
+
+def _missing_on_tables(connection: Connection, ours: Tables, schema: int) -> list[str]:
+    there = connection.execute(
+        select(RELATIONS.c.relname, RELATIONS.c.oid).where(RELATIONS.c.relnamespace == schema)
+    )
+    numbers = {row.relname: row.oid for row in there}
+    return [
+        f"{right} ON TABLE {ours.schema}.{table.name}"
+        for table in ours.all
+        if table.name in numbers
+        for right in needed(ours, table)
+        if not connection.scalar(select(func.has_table_privilege(numbers[table.name], right)))
+    ]
+
+
+def no_rights(missing: list[str]) -> WriteError:
+    """The refusal that tells what is lacking and whom to ask."""
+    problem = WriteError(
+        f"this role may not make or use the journal here; it lacks {', '.join(missing)}",
+        hint="`syncnb journal --sql` prints what an administrator can run; after that INSERT and SELECT do",
+    )
+    problem.sqlstate = FORBIDDEN
+    return problem
+
+
+def _problem(what: str, error: DBAPIError, kind: type[SyncnbError]) -> SyncnbError:
+    original = error.orig or error
+    ask = sqlite_write_error if isinstance(original, sqlite3.Error) else postgres_write_error
+    told = ask(original, "the journal")
+    first = (str(original).splitlines() or [type(original).__name__])[0]
+    problem = kind(
+        f"{what} the journal failed: {first}",
+        hint="`syncnb journal --sql` prints what an administrator can run: tables and grants"
+        if told.sqlstate == FORBIDDEN
+        else told.hint,
+    )
+    problem.sqlstate = told.sqlstate
+    return problem

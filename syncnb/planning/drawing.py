@@ -1,0 +1,296 @@
+"""The verb `plan`: from differences and a policy to what shall be written into one side."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from syncnb import clock
+from syncnb.changes import ColumnPair, Diff, RowSet, TableDiff
+from syncnb.changes.keys import key_text
+from syncnb.errors import PlanError
+from syncnb.journal import is_installed, journal_connection, last_run
+from syncnb.planning.fingerprint import fingerprint
+from syncnb.planning.hazards import hazards_of
+from syncnb.planning.ordering import in_order, parents_first
+from syncnb.planning.plans import OpenRow, Plan
+from syncnb.resolving import Decisions, Policy, check_tables, decide
+from syncnb.schema import Column, Schema, Table
+from syncnb.steps import Block, Hazard, Verb
+from syncnb.stores.port import Store, WritableStore
+from syncnb.values.raw import concat
+from syncnb.values.rules import Side
+from syncnb.values.writing import write_column
+
+__all__ = ["plan"]
+
+
+def plan(d: Diff, *, into: Store, resolve: Policy = None, deletes: bool = False) -> Plan:
+    """What shall be written into one side, so that it agrees with the other as far as was decided.
+
+    d: the differences. into: one of the two stores that were compared; only it will be written.
+    resolve: who wins where a row differs: `sn.take_local`, `sn.take_remote`, `sn.insert_only`,
+        `sn.newest(column)`, or `{table: policy, "*": policy}`. By default nobody: rows that differ stay
+        open, and only rows that the target lacks are inserted.
+    deletes: whether rows that only the target has are deleted.
+
+    Reads the target's catalogue, writes nothing. Raises PlanError where the tables have changed since the
+    diff, refer to each other in a circle, or exchange unique values.
+    """
+    side = _side(d, into)
+    if not isinstance(into, WritableStore):
+        raise PlanError(f"{into.name} cannot be written to", hint="plan into the database, not into a frame")
+    schema = _present_schema(d, side, into)
+    check_tables(resolve, [table.pair for table in d.tables])
+    drawn = [
+        _Drawing(table, side, schema.find(_target(table, side).label), into.dialect)
+        for table in d.tables
+        if table.verdict == "different"
+    ]
+    for drawing in drawn:
+        drawing.draw(resolve, deletes=deletes)
+    blocks = [block for drawing in drawn for block in drawing.blocks]
+    return Plan(
+        target=into.identity(),
+        into=side,
+        source=d.remote if side == "local" else d.local,
+        fingerprint={
+            drawing.table.label: fingerprint(drawing.table) for drawing in drawn if drawing.concerned
+        },
+        order=parents_first({drawing.table.label for drawing in drawn if drawing.concerned}, schema),
+        sizes={drawing.table.label: drawing.rows for drawing in drawn if drawing.concerned},
+        blocks=in_order(blocks, schema),
+        undecided=tuple(block for drawing in drawn for block in drawing.undecided),
+        hazards=tuple(hazard for drawing in drawn for hazard in drawing.all_hazards(schema)),
+        open=tuple(row for drawing in drawn for row in drawing.open),
+        after_run=_last_run(into),
+        notes=tuple(dict.fromkeys(note for drawing in drawn for note in drawing.notes)),
+    )
+
+
+def _last_run(store: Store) -> int:
+    """The number of the last run in the target's journal; 0 where there is none."""
+    with journal_connection(store) as connection:
+        return last_run(connection) if connection is not None and is_installed(connection) else 0
+
+
+def _present_schema(d: Diff, side: Side, into: Store) -> Schema:
+    """The target's catalogue as it is now. Raises PlanError where a compared table has changed since."""
+    compared = [_target(table, side) for table in d.tables]
+    elsewhere = sorted({table.schema for table in compared if table.schema and not table.visible})
+    with into.reading() as reader:
+        schema = reader.schema(elsewhere or None)
+    for table in compared:
+        now = next((found for found in schema if found.label == table.label), None)
+        if now is None or fingerprint(now) != fingerprint(table):
+            raise PlanError(f"{table.label} has changed since the diff", hint="diff again, then plan")
+    return schema
+
+
+def _target(table: TableDiff, side: Side) -> Table:
+    return table.pair.local if side == "local" else table.pair.remote
+
+
+def _side(d: Diff, into: Store) -> Side:
+    """Which of the two stores compared is to be written."""
+    if d.stores is not None:
+        for side, store in zip(("local", "remote"), d.stores, strict=True):
+            if store is into or store == into:
+                return "local" if side == "local" else "remote"
+    raise PlanError(
+        f"{getattr(into, 'name', into)!s} is not one of the two stores that were compared",
+        hint=f"pass the store of {d.local} or of {d.remote} that went into diff",
+    )
+
+
+@dataclass
+class _Drawing:
+    """The plan of one table, while it is being drawn."""
+
+    diff: TableDiff
+    side: Side
+    table: Table
+    dialect: str
+    blocks: list[Block] = field(default_factory=list)
+    """As decided, not yet in order."""
+    undecided: list[Block] = field(default_factory=list)
+    open: list[OpenRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    lossy: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Side:
+        return "remote" if self.side == "local" else "local"
+
+    @property
+    def rows(self) -> int:
+        """How many rows the target's table holds."""
+        counts = self.diff.counts
+        return counts.rows_local if self.side == "local" else counts.rows_remote
+
+    @property
+    def concerned(self) -> bool:
+        """Whether the plan writes this table, or may after a person's decision."""
+        return bool(self.blocks or self.undecided)
+
+    def draw(self, policy: Policy, *, deletes: bool) -> None:
+        """Decide every differing row: a block, an open row or a note."""
+        if not self.diff.pair.key:
+            self._leave("a table without a key: no single row can be named")
+            return
+        self._updates(policy)
+        self._inserts()
+        gone = self._rows_of(self.side)
+        if gone and deletes:
+            columns = list(range(len(self._columns)))
+            self.blocks += self._block(
+                "delete", columns, gone, None, np.arange(len(gone)), f"only in {self.side}"
+            )
+        elif gone:
+            self.notes.append(f"{self.table.label}: {len(gone):,} rows that only the target has are kept")
+
+    def all_hazards(self, schema: Schema) -> Iterator[Hazard]:
+        """Hazards of the values, then of the table."""
+        for column, rows in self.lossy.items():
+            yield Hazard(
+                "lossy", self.table.label, rows, f"column {column} cannot hold {rows:,} values exactly"
+            )
+        yield from hazards_of(self.table, self.rows, self.blocks, schema)
+
+    @property
+    def _columns(self) -> tuple[ColumnPair, ...]:
+        return self.diff.pair.columns
+
+    def _on_target(self, column: ColumnPair) -> Column:
+        return column.local if self.side == "local" else column.remote
+
+    def _rows_of(self, side: Side) -> RowSet:
+        return self.diff.only_local if side == "local" else self.diff.only_remote
+
+    def _writable(self, at: int) -> bool:
+        return self._on_target(self._columns[at]).generated is None
+
+    def _leave(self, why: str) -> None:
+        for mismatch in self.diff.mismatches():
+            self.open.append(OpenRow(self.table.label, key_text(self.diff.pair, mismatch.key), why))
+
+    def _updates(self, policy: Policy) -> None:
+        diff = self.diff
+        if not diff.counts.changed:
+            return
+        decisions = decide(diff, policy, now=clock.now())
+        chosen = np.flatnonzero(decisions.winner == (1 if self.source == "local" else -1))
+        self.blocks += self._update_blocks(chosen, decisions)
+        self.undecided += self._update_blocks(np.flatnonzero(decisions.open), decisions)
+        kept = len(decisions) - len(chosen) - int(decisions.open.sum())
+        if kept:
+            self.notes.append(f"{self.table.label}: {kept:,} rows that differ stay as the target has them")
+
+    def _update_blocks(self, chosen: "np.ndarray[Any, Any]", decisions: Decisions) -> Iterator[Block]:
+        """Rows that change the same columns go together, each with its own reason where there is one."""
+        ours, theirs = self.diff.changed_local, self.diff.changed_remote
+        target, source = (ours, theirs) if self.side == "local" else (theirs, ours)
+        writable = np.array([self._writable(at) for at in range(len(self._columns))])
+        masks = self.diff.differs[chosen] & writable
+        shapes, which = np.unique(masks, axis=0, return_inverse=True)
+        for number, shape in enumerate(shapes):
+            columns = [int(at) for at in np.flatnonzero(shape)]
+            rows = chosen[which.reshape(-1) == number]
+            if columns:
+                whys = [decisions.why_of(row) for row in rows.tolist()]
+                why: str | list[str] = whys if len(set(whys)) > 1 else whys[0]
+                yield from self._block("update", columns, target, source, rows, why)
+
+    def _inserts(self) -> None:
+        source = self._rows_of(self.source)
+        if not len(source):
+            return
+        names = {self._on_target(column).name for column in self._columns}
+        needed = [
+            column.name
+            for column in self.table.columns
+            if column.name not in names and not column.nullable and column.default is None
+            if column.generated is None and column.identity is None
+        ]
+        if needed:
+            why = f"column {needed[0]} of the target needs a value, has no default and was not compared"
+            for at in range(len(source)):
+                self._open(source, at, why)
+            return
+        columns = [at for at in range(len(self._columns)) if self._writable(at)]
+        why = f"only in {self.source}"
+        self.blocks += self._block("insert", columns, None, source, np.arange(len(source)), why)
+
+    def _open(self, rows: RowSet, at: int, why: str) -> None:
+        row = rows.row(at)
+        key = [row[self._columns.index(column)] for column in self.diff.pair.key]
+        self.open.append(OpenRow(self.table.label, key_text(self.diff.pair, key), why))
+
+    def _written(
+        self, at: int, source: RowSet, take: pa.Array, before: pa.Array | None
+    ) -> tuple[pa.Array, dict[int, str]]:
+        """One column in the target's form, and the rows whose value cannot be written, with the reason."""
+        column, target = self._columns[at], self._on_target(self._columns[at])
+        changed = self.diff.changed_local if self.side == "local" else self.diff.changed_remote
+        there = [rows.columns[at] for rows in (changed, self._rows_of(self.side)) if rows.columns]
+        written = write_column(
+            column.rule,
+            source.columns[at].take(take),
+            self.source,
+            target,
+            self.dialect,
+            source=column.remote if self.side == "local" else column.local,
+            before=before,
+            sample=concat(there),
+            strict=self._strict(target),
+        )
+        lossy = sum(problem.what == "lossy" for problem in written.problems)
+        if lossy:
+            self.lossy[target.name] = self.lossy.get(target.name, 0) + lossy
+        refused = {p.row: f"column {target.name}: {p.why}" for p in written.problems if p.what == "refused"}
+        return written.array, refused
+
+    def _strict(self, column: Column) -> bool:
+        """Whether SQLite refuses values that are not of the column's type."""
+        rowid = self.table.primary_key == (column.name,) and column.type.upper() == "INTEGER"
+        return "STRICT" in self.table.options or rowid
+
+    def _block(
+        self,
+        verb: Verb,
+        columns: Sequence[int],
+        target: RowSet | None,
+        source: RowSet | None,
+        rows: "np.ndarray[Any, Any]",
+        why: str | list[str],
+    ) -> Iterator[Block]:
+        """These rows and columns, without the rows whose values cannot be written, which are left open."""
+        take = pa.array(rows)
+        key_at = [self._columns.index(column) for column in self.diff.pair.key]
+        before = {at: target.columns[at].take(take) for at in {*columns, *key_at}} if target else {}
+        after: dict[int, pa.Array] = {}
+        refused: dict[int, str] = {}
+        if source:
+            for at in columns:
+                after[at], problems = self._written(at, source, take, before.get(at))
+                refused |= problems
+        keys = tuple((before if target else after)[at] for at in key_at)
+        block = Block(
+            table=self.table.label,
+            verb=verb,
+            key=tuple(self._on_target(self._columns[at]).name for at in key_at),
+            columns=tuple(self._on_target(self._columns[at]).name for at in columns),
+            keys=keys,
+            before=tuple(before[at] for at in columns) if target else (),
+            after=tuple(after[at] for at in columns) if source else (),
+            why=why if isinstance(why, str) else "",
+            whys=() if isinstance(why, str) else tuple(why),
+            path=(self.table.schema, self.table.name) if self.table.schema else (self.table.name,),
+        )
+        for row, problem in refused.items():
+            self._open(source or target or RowSet(()), int(rows[row]), problem)
+        kept = [row for row in range(len(rows)) if row not in refused]
+        if kept:
+            yield block if len(kept) == len(rows) else block.take(pa.array(kept, pa.int64()))

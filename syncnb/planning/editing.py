@@ -1,0 +1,217 @@
+"""Edited lines of a preview become a new plan: values are parsed with the type of their column."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from syncnb.errors import PlanError
+from syncnb.planning.hazards import COUNTED, counted_hazards
+from syncnb.planning.previewing import key_of
+from syncnb.resolving import NULL
+from syncnb.steps import Block, Hazard
+from syncnb.values.raw import Raw, concat, from_python, to_python
+
+if TYPE_CHECKING:
+    from syncnb.planning.plans import OpenRow, Plan
+
+__all__ = ["decided"]
+
+NEEDED = ("table", "key", "column", "after", "decision", "reason")
+WORDS = ("apply", "keep", "local", "remote", "open")
+
+
+@dataclass
+class _Edit:
+    """What was said about one row."""
+
+    apply: bool | None = None
+    reason: str = ""
+    values: dict[str, Raw] = field(default_factory=dict)
+
+
+def decided(plan: "Plan", frame: pd.DataFrame, *, by: str) -> "Plan":
+    """The plan with these lines decided. Lines that are as they were say nothing."""
+    missing = [name for name in NEEDED if name not in frame.columns]
+    if missing:
+        raise PlanError(
+            f"the frame has no column {missing[0]}", hint="edit lines of p.preview(), and keep its columns"
+        )
+    if not plan.whole:
+        raise PlanError(
+            "this plan was saved without its values", hint="decide on the plan itself, before saving"
+        )
+    edits = _edits(plan, frame, by)
+    old: list[Block] = []
+    new: list[Block] = []
+    undecided: list[Block] = []
+    left = [_left(row, edits.get((row.table, row.key))) for row in plan.open]
+    for blocks, was in ((plan.blocks, True), (plan.undecided, None)):
+        for block in blocks:
+            for part, said in _parts(block, edits, default=was):
+                if said is False:
+                    left += _kept(part)
+                else:
+                    ((old if was else new) if said else undecided).append(part)
+    ordered = _in_order(plan, old, new)
+    return replace(
+        plan,
+        blocks=ordered,
+        undecided=tuple(undecided),
+        open=tuple(left),
+        hazards=tuple(_hazards(plan, ordered)),
+    )
+
+
+def _left(row: "OpenRow", edit: "_Edit | None") -> "OpenRow":
+    if edit is None:
+        return row
+    if edit.apply:
+        raise PlanError(
+            f"{row.table} {row.key} cannot be written: {row.why}", hint='decide "keep", with a reason'
+        )
+    return replace(row, decision="open" if edit.apply is None else "keep", reason=edit.reason or row.reason)
+
+
+def _kept(block: Block) -> "Iterator[OpenRow]":
+    from syncnb.planning.plans import OpenRow
+
+    for at, key in enumerate(zip(*map(to_python, block.keys), strict=True)):
+        reason = block.reasons[at] if block.reasons else ""
+        yield OpenRow(block.table, key_of(key), "left as it is, as decided", block.verb, "keep", reason)
+
+
+def _in_order(plan: "Plan", old: list[Block], new: list[Block]) -> tuple[Block, ...]:
+    """Decided updates go behind the inserts and before the deletes that end the plan, parents first."""
+    end = len(old)
+    while end and old[end - 1].verb == "delete":
+        end -= 1
+    decided_now = sorted(new, key=lambda block: plan.order.index(block.table))
+    return (*old[:end], *decided_now, *old[end:])
+
+
+def _hazards(plan: "Plan", blocks: tuple[Block, ...]) -> "Iterator[Hazard]":
+    """What was said about values stays; what follows from numbers of rows is counted again."""
+    written = {block.table for block in blocks}
+    deleted = {block.table for block in blocks if block.verb == "delete"}
+    for hazard in plan.hazards:
+        if hazard.name not in COUNTED and hazard.table in (deleted if hazard.name == "cascades" else written):
+            yield hazard
+    for table in plan.order:
+        mine = [block for block in blocks if block.table == table]
+        yield from counted_hazards(table, plan.sizes[table], mine)
+
+
+def _edits(plan: "Plan", frame: pd.DataFrame, by: str) -> dict[tuple[str, str], _Edit]:
+    shown = {
+        (table, key, column): (after, decision, reason)
+        for table, key, column, after, decision, reason in zip(
+            *(plan.preview()[name].tolist() for name in NEEDED), strict=True
+        )
+    }
+    edits: dict[tuple[str, str], _Edit] = {}
+    for line in zip(*(frame[name].tolist() for name in NEEDED), strict=True):
+        table, key, column, after, decision, reason = line
+        before = shown.get((table, key, column))
+        if before is None:
+            raise PlanError(f"{table} {key} {column} is not in this plan", hint="edit lines of p.preview()")
+        edit = edits.setdefault((table, key), _Edit())
+        if not _same(after, before[0]):
+            edit.values[column] = _value(plan, table, column, after)
+            edit.apply = True
+        if decision != before[1]:
+            edit.apply = _applied(plan, decision)
+        if isinstance(reason, str) and reason != before[2]:
+            edit.reason = f"{reason} ({by})" if by else reason
+    return {row: edit for row, edit in edits.items() if edit != _Edit()}
+
+
+def _same(new: Any, old: Any) -> bool:
+    if isinstance(new, str) and new == NULL:
+        return old is pd.NA or old is None
+    if new is pd.NA or new is None:
+        return old is pd.NA or old is None
+    return bool(new == old)
+
+
+def _applied(plan: "Plan", word: Any) -> bool | None:
+    if word not in WORDS:
+        raise PlanError(f"{word!r} is no decision", hint=f"write one of {', '.join(WORDS)}")
+    if word in ("local", "remote"):
+        return bool(word != plan.into)
+    return {"apply": True, "keep": False}.get(str(word))
+
+
+def _value(plan: "Plan", table: str, column: str, text: Any) -> Raw:
+    """An edited value in the raw form of its column."""
+    if isinstance(text, str) and text == NULL:
+        return None
+    if text is None or text is pd.NA or (isinstance(text, float) and text != text):
+        raise PlanError(f"{table}.{column} was set to {text}", hint="write sn.NULL for NULL, or a value")
+    samples = [
+        value
+        for block in (*plan.blocks, *plan.undecided)
+        if block.table == table and column in block.columns
+        for arrays in (block.before, block.after)
+        if arrays
+        for value in to_python(arrays[block.columns.index(column)])
+        if value is not None
+    ]
+    kinds = {type(value) for value in samples} or {str}
+    return _parsed(str(text), kinds, f"{table}.{column}")
+
+
+def _parsed(text: str, kinds: set[type], where: str) -> Raw:
+    try:
+        if kinds == {bool} and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if kinds == {int}:
+            return int(text)
+        if kinds == {float}:
+            return float(text)
+        if kinds == {bytes} and text.startswith("\\x"):
+            return bytes.fromhex(text[2:])
+        if kinds == {int, float}:
+            return int(text) if text.lstrip("+-").isdigit() else float(text)
+        if str in kinds:
+            return text
+    except ValueError:
+        pass
+    names = " or ".join(sorted(kind.__name__ for kind in kinds))
+    raise PlanError(f"{where} cannot be {text!r}", hint=f"it holds values such as {names}")
+
+
+def _parts(
+    block: Block, edits: dict[tuple[str, str], _Edit], *, default: bool | None
+) -> Sequence[tuple[Block, bool | None]]:
+    """The block cut into parts by what was said about its rows: applied, kept (False), still open (None)."""
+    keys = [key_of(key) for key in zip(*map(to_python, block.keys), strict=True)]
+    groups: dict[bool | None, list[int]] = {}
+    for row, key in enumerate(keys):
+        edit = edits.get((block.table, key))
+        said = default if edit is None or (edit.apply is None and not edit.values) else edit.apply
+        groups.setdefault(said, []).append(row)
+    edited = _with_values(block, keys, edits)
+    if list(groups) == [default] and edited is block:
+        return [(block, default)]
+    return [(edited.take(pa.array(rows, pa.int64())), said) for said, rows in groups.items()]
+
+
+def _with_values(block: Block, keys: list[str], edits: dict[tuple[str, str], _Edit]) -> Block:
+    mine = {row: edits[block.table, key] for row, key in enumerate(keys) if (block.table, key) in edits}
+    if not mine:
+        return block
+    reasons = list(block.reasons) or [""] * len(block)
+    columns = [to_python(column) for column in block.after]
+    for row, edit in mine.items():
+        reasons[row] = edit.reason or reasons[row]
+        for name, value in edit.values.items():
+            if name in block.key or name not in block.columns:
+                raise PlanError(
+                    f"{block.table}.{name} cannot be edited", hint="edit values of columns that are written"
+                )
+            columns[block.columns.index(name)][row] = value
+    after = tuple(concat([from_python(values)]) for values in columns) if block.after else ()
+    return replace(block, after=after, reasons=tuple(reasons))

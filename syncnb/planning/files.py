@@ -1,0 +1,157 @@
+"""Plans as files: canonical JSON with a hash over all of it. One changed byte, and it is refused."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from syncnb.errors import PlanError
+from syncnb.steps import Block, Hazard
+from syncnb.steps.codec import canonical, decode_columns, digest, encode_columns, parse
+from syncnb.stores.port import Identity
+
+if TYPE_CHECKING:
+    from syncnb.planning.plans import Plan
+
+__all__ = ["load_plan", "plan_hash", "save"]
+
+FORMAT, VERSION = "syncnb plan", 1
+CHANGED = "it was changed after it was saved, or cut short: draw the plan again"
+
+
+def plan_hash(plan: "Plan") -> str:
+    """A hash of everything that a plan says."""
+    return digest(_content(plan))
+
+
+def save(plan: "Plan", path: str | Path, *, values: bool) -> Path:
+    """Write a plan. The file is new or replaced at once, and only its owner can read it."""
+    saved = plan if values else _without_values(plan)
+    content = _content(saved)
+    data = canonical({**content, "hash": digest(content)}) + b"\n"
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise PlanError(
+            f"cannot write {path.name}: {error.strerror}", hint="check the folder and its space"
+        ) from None
+    return path
+
+
+def load_plan(path: str | Path) -> "Plan":
+    """The plan in this file. Raises PlanError where it is none, or not as it was saved."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PlanError(
+            f"cannot read {path.name}: {error.strerror}", hint="check the path of the plan"
+        ) from None
+    try:
+        content = parse(data)
+    except PlanError:
+        content = None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise PlanError(f"{path.name} is no saved plan", hint="save one with p.save(path)")
+    if content.get("version") != VERSION:
+        raise PlanError(
+            f"{path.name} is of version {content.get('version')}", hint="use the syncnb that saved it"
+        )
+    said = content.pop("hash", None)
+    if said != digest(content) or data != canonical({**content, "hash": said}) + b"\n":
+        raise PlanError(f"{path.name} is not as it was saved", hint=CHANGED)
+    return _plan(content, path.name)
+
+
+def _content(plan: "Plan") -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "target": {"dialect": plan.target.dialect, "name": plan.target.name, "id": plan.target.id},
+        "into": plan.into,
+        "source": plan.source,
+        "fingerprint": dict(plan.fingerprint),
+        "order": list(plan.order),
+        "sizes": dict(plan.sizes),
+        "after_run": plan.after_run,
+        "undo_of": plan.undo_of,
+        "notes": list(plan.notes),
+        "whole": plan.whole,
+        "hazards": [[hazard.name, hazard.table, hazard.count, hazard.what] for hazard in plan.hazards],
+        "open": [[row.table, row.key, row.why, row.verb, row.decision, row.reason] for row in plan.open],
+        "blocks": list(map(_block_content, plan.blocks)),
+        "undecided": list(map(_block_content, plan.undecided)),
+    }
+
+
+def _block_content(block: Block) -> dict[str, Any]:
+    return {
+        "table": block.table,
+        "path": list(block.path),
+        "verb": block.verb,
+        "key": list(block.key),
+        "columns": list(block.columns),
+        "keys": encode_columns(block.keys),
+        "before": encode_columns(block.before),
+        "after": encode_columns(block.after),
+        "why": block.why,
+        "whys": list(block.whys),
+        "reasons": list(block.reasons),
+    }
+
+
+def _plan(content: dict[str, Any], name: str) -> "Plan":
+    from syncnb.planning.plans import OpenRow, Plan
+
+    try:
+        return Plan(
+            target=Identity(**content["target"]),
+            into=content["into"],
+            source=content["source"],
+            fingerprint=content["fingerprint"],
+            blocks=tuple(map(_block, content["blocks"])),
+            undecided=tuple(map(_block, content["undecided"])),
+            open=tuple(OpenRow(*row) for row in content["open"]),
+            hazards=tuple(Hazard(*hazard) for hazard in content["hazards"]),
+            order=tuple(content["order"]),
+            sizes=content["sizes"],
+            after_run=content["after_run"],
+            undo_of=content["undo_of"],
+            notes=tuple(content["notes"]),
+            whole=content["whole"],
+        )
+    except (KeyError, TypeError, ValueError):
+        raise PlanError(f"{name} is no saved plan", hint=CHANGED) from None
+
+
+def _block(content: dict[str, Any]) -> Block:
+    return Block(
+        table=content["table"],
+        path=tuple(content["path"]),
+        verb=content["verb"],
+        key=tuple(content["key"]),
+        columns=tuple(content["columns"]),
+        keys=decode_columns(content["keys"]),
+        before=decode_columns(content["before"]),
+        after=decode_columns(content["after"]),
+        why=content["why"],
+        whys=tuple(content["whys"]),
+        reasons=tuple(content["reasons"]),
+    )
+
+
+def _without_values(plan: "Plan") -> "Plan":
+    def emptied(block: Block) -> Block:
+        nothing = pa.nulls(len(block))
+        return replace(block, before=(nothing,) * len(block.before), after=(nothing,) * len(block.after))
+
+    blocks, undecided = (tuple(map(emptied, blocks)) for blocks in (plan.blocks, plan.undecided))
+    return replace(plan, blocks=blocks, undecided=undecided, whole=False)

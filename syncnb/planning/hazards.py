@@ -1,0 +1,50 @@
+"""Hazards that follow from a table's facts and from how much of it a plan touches."""
+
+from collections.abc import Iterator
+
+from syncnb.schema import Schema, Table
+from syncnb.steps import Block, Hazard
+
+__all__ = ["COUNTED", "counted", "counted_hazards", "hazards_of"]
+
+MANY_ROWS = 20
+MANY_SHARE = 0.1
+WITH_IT = ("CASCADE", "SET NULL", "SET DEFAULT")
+
+
+def hazards_of(table: Table, rows: int, blocks: list[Block], schema: Schema) -> Iterator[Hazard]:
+    """What a person must allow before these blocks of one table are written. `rows` is what it holds now."""
+    yield from counted_hazards(table.label, rows, blocks)
+    deleted = sum(len(block) for block in blocks if block.verb == "delete")
+    if deleted:
+        yield from _cascades(table, deleted, schema)
+    if table.row_security and blocks:
+        what = "rows that this role cannot see may be in the way, or be meant"
+        yield Hazard("row_security", table.label, 0, what)
+
+
+def counted_hazards(label: str, rows: int, blocks: list[Block]) -> Iterator[Hazard]:
+    """Those that follow from the number of rows alone, so that they can be told again after a decision."""
+    deleted, updated = (sum(len(b) for b in blocks if b.verb == verb) for verb in ("delete", "update"))
+    if deleted:
+        yield Hazard("deletes", label, deleted, f"{counted(deleted, 'row')} deleted")
+    if deleted + updated > MANY_ROWS and deleted + updated > MANY_SHARE * rows:
+        yield Hazard(
+            "many_changes", label, deleted + updated, f"{deleted + updated:,} of {rows:,} rows change"
+        )
+
+
+COUNTED = ("deletes", "many_changes")
+
+
+def counted(number: int, what: str) -> str:
+    """`1 row is` or `2 rows are`."""
+    return f"{number:,} {what} is" if number == 1 else f"{number:,} {what}s are"
+
+
+def _cascades(table: Table, rows: int, schema: Schema) -> Iterator[Hazard]:
+    for child in schema:
+        for key in child.foreign_keys:
+            if key.on_delete in WITH_IT and schema.find(key.parent).label == table.label:
+                what = f"rows of {child.label} that refer to them ({', '.join(key.columns)}): {key.on_delete}"
+                yield Hazard("cascades", table.label, rows, what)

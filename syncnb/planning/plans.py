@@ -1,0 +1,112 @@
+"""The plan: everything that shall be written, as a value. It holds no connection."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncnb.planning import editing, files, previewing
+from syncnb.rendering import Sheet
+from syncnb.steps import Block, Change, Hazard
+from syncnb.stores.port import Identity
+from syncnb.values.rules import Side
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["OpenRow", "Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRow:
+    """A row that differs and is left as it is: it cannot be written, or somebody decided so."""
+
+    table: str
+    key: str
+    why: str
+    verb: str = "none"
+    decision: str = "open"
+    reason: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What shall be written into one database, in order. Nothing has happened yet.
+
+    A plan is a value: it can be saved, sent, loaded and applied by somebody else, once, to the database
+    that it was drawn on. `p.preview()` shows every cell, `p.sql()` the statements.
+    """
+
+    target: Identity
+    into: Side
+    """Which side of the diff it writes."""
+    source: str
+    """The name of the other side."""
+    fingerprint: Mapping[str, str]
+    """Table label to a digest of its catalogue facts, as they were when the plan was drawn."""
+    blocks: tuple[Block, ...]
+    """In the order in which they are written: parents first, deletes of children first."""
+    undecided: tuple[Block, ...] = ()
+    """Rows that differ and that no policy decided, as they would be written."""
+    open: tuple[OpenRow, ...] = ()
+    """Rows that cannot be written, and rows that somebody decided to leave."""
+    hazards: tuple[Hazard, ...] = ()
+    order: tuple[str, ...] = ()
+    """All tables that it concerns, parents first."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """How many rows each of them held in the target."""
+    after_run: int = 0
+    """The number of the last run in the target's journal when the plan was drawn."""
+    undo_of: int | None = None
+    """The run that this plan takes back."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: triggers that fire, what is kept, what cannot be taken back."""
+    whole: bool = True
+    """False for one that was saved without its values: it can be read, not applied."""
+
+    @cached_property
+    def id(self) -> str:
+        """The hash of its content, its target and the journal's last run: the same plan has the same id."""
+        return files.plan_hash(self)
+
+    @property
+    def changes(self) -> list[Change]:
+        """The rows that will be written, as objects, in order."""
+        return [change for block in self.blocks for change in block.changes()]
+
+    def __len__(self) -> int:
+        """How many rows it writes."""
+        return sum(map(len, self.blocks))
+
+    def preview(self) -> "pd.DataFrame":
+        """Every cell that will be written or is open.
+
+        Columns: step, table, verb, key, column, before, after, why, hazard, decision, reason.
+        """
+        return previewing.preview(self)
+
+    def sql(self) -> str:
+        """What will run, as statements to read and to copy. They write the same, row by row."""
+        return previewing.statements(self)
+
+    def decide(self, frame: "pd.DataFrame", *, by: str = "") -> "Plan":
+        """A new plan from edited lines of `preview()`: `after` values, `decision` and `reason`.
+
+        decision: `local` or `remote` (whose row it shall be), or `apply` and `keep`. NULL is `sn.NULL`.
+        Raises PlanError for a value that its column cannot hold, an unknown row, or NaN.
+        """
+        return editing.decided(self, frame, by=by)
+
+    def save(self, path: str | Path, *, values: bool = True) -> Path:
+        """Write it as JSON. Without `values` it can be read, but not applied. Returns the path."""
+        return files.save(self, path, values=values)
+
+    def _sheet(self) -> Sheet:
+        return previewing.plan_sheet(self)
+
+    def __repr__(self) -> str:
+        return self._sheet().text()
+
+    def _repr_html_(self) -> str:
+        return self._sheet().html()

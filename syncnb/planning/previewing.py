@@ -1,0 +1,124 @@
+"""A plan as a person reads it: a line a cell, a sheet, and the statements."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from syncnb.rendering import Cell, Sheet, frame
+from syncnb.steps import Block
+from syncnb.stores.statements import statement
+from syncnb.values.raw import Raw, to_python
+from syncnb.values.reading import NULL, as_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from syncnb.planning.plans import Plan
+
+__all__ = ["key_of", "plan_sheet", "preview", "statements"]
+
+COLUMNS = ("step", "table", "verb", "key", "column", "before", "after", "why", "hazard", "decision", "reason")
+IN_SIGHT = 8
+
+
+def key_of(values: tuple[Raw, ...]) -> str:
+    """A row's key as text: `7`, or `(10248, 11)`."""
+    parts = list(map(as_text, values))
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def preview(plan: "Plan") -> "pd.DataFrame":
+    """A line for each cell that is written, then for each that is open."""
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for line in _lines(plan):
+        for name, value in zip(COLUMNS, line, strict=True):
+            columns[name].append(value)
+    types = {"step": pa.int64()}
+    return frame({name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()})
+
+
+def _lines(plan: "Plan") -> Iterator[tuple[Any, ...]]:
+    hazards: dict[str, str] = {}
+    for hazard in plan.hazards:
+        hazards[hazard.table] = ", ".join(filter(None, [hazards.get(hazard.table), hazard.name]))
+    for step, block in enumerate(plan.blocks, 1):
+        yield from _block_lines(block, step, hazards.get(block.table, ""), "apply")
+    for block in plan.undecided:
+        yield from _block_lines(block, None, "", "open")
+    for row in plan.open:
+        yield (None, row.table, row.verb, row.key, None, None, None, row.why, "", row.decision, row.reason)
+
+
+def _block_lines(block: Block, step: int | None, hazard: str, decision: str) -> Iterator[tuple[Any, ...]]:
+    before, after = ([to_python(column) for column in columns] for columns in (block.before, block.after))
+    for row, key in enumerate(zip(*map(to_python, block.keys), strict=True)):
+        shown, reason = key_of(key), block.reasons[row] if block.reasons else ""
+        for at, column in enumerate(block.columns):
+            old, new = _text(before[at][row]) if before else None, _text(after[at][row]) if after else None
+            if block.verb == "update" and old == new and block.before[at].type == block.after[at].type:
+                continue  # an undo sets whole rows; what stays as it is needs no line
+            yield (
+                step,
+                block.table,
+                block.verb,
+                shown,
+                column,
+                old,
+                new,
+                block.whys[row] if block.whys else block.why,
+                hazard,
+                decision,
+                reason,
+            )
+
+
+def _text(value: Raw) -> str | None:
+    return None if value is None else as_text(value)
+
+
+def plan_sheet(plan: "Plan") -> Sheet:
+    """The first lines of the preview; beneath, hazards, what is open, and notes."""
+    count = {
+        verb: sum(len(b) for b in plan.blocks if b.verb == verb) for verb in ("insert", "update", "delete")
+    }
+    told = ", ".join(f"{n:,} to {verb}" for verb, n in count.items() if n) or "nothing to write"
+    lines = list(islice(_lines(plan), IN_SIGHT))
+    rows = [
+        [_cell(name, value) for name, value in zip(COLUMNS, line, strict=True) if name in SHOWN]
+        for line in lines
+    ]
+    total = sum(len(block) * len(block.columns) for block in (*plan.blocks, *plan.undecided)) + len(plan.open)
+    notes = [f"… {total - len(lines):,} more: see .preview()"] if total > len(lines) else []
+    notes += [f"hazard {h.name} in {h.table}: {h.what}; allow=({h.name!r},)" for h in plan.hazards]
+    undecided = sum(map(len, plan.undecided))
+    notes += (
+        [f"{undecided:,} rows are open: nobody decided them (resolve=, or p.decide)"] if undecided else []
+    )
+    notes += [f"{len(plan.open):,} rows cannot be written: see .preview()"] if plan.open else []
+    notes += plan.notes
+    return Sheet(f"plan into {plan.target.name}: {told}", SHOWN if rows else (), rows, notes)
+
+
+SHOWN = ("step", "table", "verb", "key", "column", "before", "after", "why", "decision")
+
+
+def _cell(name: str, value: Any) -> Cell:
+    if name == "step":
+        return Cell("" if value is None else str(value), "absent" if value is None else "number")
+    if name in ("before", "after"):
+        return (
+            Cell(NULL, "null")
+            if value is None
+            else Cell(str(value), "local" if name == "before" else "remote")
+        )
+    return Cell(str(value), "key" if name == "key" else "") if value else Cell("", "absent")
+
+
+def statements(plan: "Plan") -> str:
+    """The plan as SQL text, a statement a row, each with its guard."""
+    lines = ["BEGIN;"]
+    for block in plan.blocks:
+        lines += [statement(plan.target.dialect, block, change) for change in block.changes()]
+    return "\n".join([*lines, "COMMIT;"])

@@ -1,0 +1,86 @@
+"""The verb `undo`: a plan that takes a run back, from what the journal kept of it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from syncnb import journal
+from syncnb.errors import PlanError
+from syncnb.planning.fingerprint import fingerprint
+from syncnb.planning.plans import Plan
+from syncnb.schema import Schema
+from syncnb.steps import Block, Report
+from syncnb.stores.port import Store, WritableStore
+
+__all__ = ["undo"]
+
+KEPT = "sequences stay where they are; rows that triggers wrote elsewhere are not taken back"
+
+
+def undo(run: Report | int, store: Store) -> Plan:
+    """A plan that restores every row that a run wrote, value and storage class, as it was before.
+
+    run: the report of the run, or its number in `sn.history(store)`. The plan guards every column of every
+    row: one that was changed since is refused when the plan is applied.
+
+    Reads the journal and the catalogue, writes nothing. Raises PlanError for a run that is not there, that
+    wrote nothing, that was taken back already, or whose images were purged.
+    """
+    number = run.run if isinstance(run, Report) else run
+    if number is None:
+        raise PlanError("this report wrote nothing", hint="there is nothing to take back")
+    if not isinstance(store, WritableStore):
+        raise PlanError(f"{type(store).__name__} has no journal", hint="pass the database that was written")
+    with journal.journal_connection(store) as connection:
+        if connection is None or not journal.is_installed(connection):
+            raise PlanError(f"{store.name} has no journal", hint="nothing was applied to it by syncnb")
+        _check(journal.runs(connection), number)
+        images = list(journal.read_images(connection, number))
+        last = journal.last_run(connection)
+    with store.reading() as reader:
+        elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
+        schema = reader.schema(elsewhere or None)
+    blocks = tuple(block for image in reversed(images) for block in _taken_back(image, schema))
+    return Plan(
+        target=store.identity(),
+        into="remote",
+        source=f"run {number}",
+        fingerprint={block.table: fingerprint(schema.find(block.table)) for block in blocks},
+        blocks=blocks,
+        after_run=last,
+        undo_of=number,
+        notes=(KEPT,),
+    )
+
+
+def _check(runs: list[journal.Run], number: int) -> None:
+    found = next((run for run in runs if run.run == number), None)
+    if found is None:
+        there = ", ".join(str(run.run) for run in runs) or "none"
+        raise PlanError(f"there is no run {number}", hint=f"runs in this journal: {there}")
+    if found.status != "success":
+        raise PlanError(f"run {number} wrote nothing ({found.status})", hint="there is nothing to take back")
+    by = [run.run for run in runs if run.undo_of == number and run.status == "success"]
+    if by and not any(run.undo_of == by[-1] and run.status == "success" for run in runs):
+        raise PlanError(
+            f"run {number} was taken back by run {by[-1]}", hint=f"undo run {by[-1]} to have it again"
+        )
+
+
+def _taken_back(image: Block, schema: Schema) -> Iterator[Block]:
+    """The inverse of what was written. Every column guards, and all but the key are set."""
+    block = replace(image.inverse, why="undo")
+    if block.verb != "update":
+        yield block
+        return
+    table = schema.find(block.table)
+    kept = [
+        at
+        for at, name in enumerate(block.columns)
+        if name not in block.key and table.column(name).identity != "always"
+    ]
+    yield replace(
+        block,
+        columns=tuple(block.columns[at] for at in kept),
+        before=tuple(block.before[at] for at in kept),
+        after=tuple(block.after[at] for at in kept),
+    )

@@ -1,0 +1,22 @@
+"""Parts of intent and events, plain values: what shall be written, what became of it."""
+
+from syncnb.steps.blocks import Block, Change, Verb
+from syncnb.steps.events import Outcome, Refusal, Report
+from syncnb.steps.hazards import Hazard
+from syncnb.steps.proof import Expectation, Line, Proof, complete, count, unique
+
+__all__ = [
+    "Block",
+    "Change",
+    "Expectation",
+    "Hazard",
+    "Line",
+    "Outcome",
+    "Proof",
+    "Refusal",
+    "Report",
+    "Verb",
+    "complete",
+    "count",
+    "unique",
+]

@@ -1,0 +1,113 @@
+"""What was confirmed after a run: expectations and a proof, line by line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from syncnb.rendering import Cell, Sheet, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Complete", "Count", "Expectation", "Line", "Proof", "Unique", "complete", "count", "unique"]
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """No row of a table lacks a value in a column."""
+
+    table: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """No two rows of a table have the same key; NULL counts as a value."""
+
+    table: str
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A table has so many rows."""
+
+    table: str
+    rows: int
+
+
+Expectation: TypeAlias = Complete | Unique | Count
+
+
+def complete(table: str, column: str) -> Complete:
+    """Expect that every row has a value in this column."""
+    return Complete(table, column)
+
+
+def unique(table: str, key: str | Sequence[str]) -> Unique:
+    """Expect that no two rows agree in these columns."""
+    return Unique(table, (key,) if isinstance(key, str) else tuple(key))
+
+
+def count(table: str, rows: int) -> Count:
+    """Expect so many rows."""
+    return Count(table, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at."""
+
+    ok: bool
+    what: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, repr=False)
+class Proof:
+    """What was found on reading again. True only where every line holds: `assert proof, proof`."""
+
+    lines: tuple[Line, ...]
+
+    def __bool__(self) -> bool:
+        return all(line.ok for line in self.lines)
+
+    @property
+    def failed(self) -> tuple[Line, ...]:
+        """The lines that do not hold."""
+        return tuple(line for line in self.lines if not line.ok)
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """A line for each thing that was looked at: ok, what, expected, found."""
+        import pyarrow as pa
+
+        columns = {
+            name: pa.array(
+                [getattr(line, name) for line in self.lines], pa.bool_() if name == "ok" else pa.string()
+            )
+            for name in ("ok", "what", "expected", "found")
+        }
+        return frame(columns)
+
+    def _sheet(self) -> Sheet:
+        rows = [
+            [
+                Cell("✓" if line.ok else "✗", "good" if line.ok else "bad"),
+                *map(Cell, (line.what, line.expected, line.found)),
+            ]
+            for line in self.lines
+        ]
+        title = (
+            "proof: every line holds"
+            if self
+            else f"proof: {len(self.failed)} of {len(self.lines)} lines fail"
+        )
+        return Sheet(title, ("ok", "what", "expected", "found") if rows else (), rows)
+
+    def __repr__(self) -> str:
+        return self._sheet().text()
+
+    def _repr_html_(self) -> str:
+        return self._sheet().html()

@@ -1,0 +1,305 @@
+"""One writing transaction on PostgreSQL. It also holds behind a transaction pooler, as a snapshot does."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pyarrow as pa
+from psycopg.pq import TransactionStatus
+
+from syncnb.errors import PlanError, WriteError
+from syncnb.schema import Column, Table
+from syncnb.steps import Block
+from syncnb.stores.postgres import DESCRIBE, SETTINGS, SETTLE, PostgresReader, PostgresStore, Server
+from syncnb.stores.postgres_copy import copy_format, qualified, read_batches
+from syncnb.stores.postgres_sequences import advance
+from syncnb.stores.postgres_staging import Layout, layout, setting
+from syncnb.stores.postgres_text import as_text, csv_chunks
+from syncnb.stores.staging import NUMBER, arranged, check_block
+from syncnb.stores.write_errors import not_writable, postgres_write_error, unknown_outcome
+from syncnb.values.kinds import Kind
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+__all__ = ["LOCK_TIMEOUT", "PostgresStaged", "PostgresWriter", "writing"]
+
+LOCK_TIMEOUT = "5s"
+"""How long a row or table that somebody else has locked is waited for."""
+
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+
+RIGHTS = """
+SELECT has_database_privilege(current_database(), 'TEMPORARY'),
+       has_any_column_privilege(%s::regclass, 'UPDATE')
+"""
+
+DUPLICATE, NO_OPERATOR_CLASS, NO_EQUALITY = "23505", "42704", "42883"
+
+
+@contextmanager
+def writing(store: PostgresStore) -> Iterator["PostgresWriter"]:
+    """A transaction that may write: rolled back and closed with the block, unless it was committed."""
+    if not store.writable:
+        raise not_writable(store.name)
+    connection = store._connect()
+    try:
+        writer = PostgresWriter(connection, _begin(connection, store), store.name)
+        try:
+            yield writer
+        finally:
+            writer.close()
+    finally:
+        connection.close()
+
+
+def _begin(connection: "psycopg.Connection[Any]", store: PostgresStore) -> Server:
+    settings = {**SETTINGS, "lock_timeout": LOCK_TIMEOUT}
+    try:
+        connection.execute(BEGIN)
+        connection.execute(SETTLE, (list(settings), list(settings.values())))
+        row = connection.execute(DESCRIBE).fetchone()
+    except psycopg.Error as error:
+        raise postgres_write_error(error, store.name, lost=connection.closed) from None
+    if row is None or row[5]:
+        raise WriteError(f"{store.name} can only be read", hint="connect to the primary server")
+    pooled = row[4] != connection.info.backend_pid
+    return Server(database=row[0], role=row[1], version=row[2], encoding=row[3], pooled=pooled)
+
+
+class PostgresWriter(PostgresReader):
+    """One writing transaction. It reads as a snapshot does, but sees what others commit meanwhile.
+
+    After an error nothing more can be done within its savepoint, or, without one, in the transaction.
+    """
+
+    def __init__(self, connection: "psycopg.Connection[Any]", server: Server, name: str) -> None:
+        super().__init__(connection, server)
+        self._name = name
+        self._staged = 0
+        self._savepoints = 0
+        self._undone = 0
+        """How often a savepoint was gone back to, which gives up the locks that were taken since."""
+        self._core: sqlalchemy.Connection | None = None
+
+    @property
+    def sql(self) -> "sqlalchemy.Connection":
+        """The same transaction for our own tables. Its own commit, rollback and close do nothing."""
+        self._free()
+        if self._core is None:
+            from syncnb.stores.core import postgres_core
+
+            self._core = postgres_core(self._connection)
+        return self._core
+
+    def lock(self, name: str, *, seconds: float = 60) -> None:
+        """Wait until nobody else holds this name; held to the end of the transaction."""
+        self._free()
+        with self._translated(f"{name} (a lock)"):
+            set_limit = "SELECT set_config('lock_timeout', %s, true)"
+            self._connection.execute(set_limit, (str(round(seconds * 1000)),))
+            self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+            self._connection.execute(set_limit, (LOCK_TIMEOUT,))
+
+    def stage(self, table: Table, block: Block) -> "PostgresStaged":
+        """Put a block's rows beside the table. Raises PlanError where they cannot be written to it."""
+        check_block(table, block)
+        self._free()
+        self._staged += 1
+        with self._translated(table.label):
+            row = self._connection.execute(RIGHTS, (qualified(table),)).fetchone()
+        temporary, updates = row or (False, False)
+        nulls = any(keys.null_count for keys in block.keys)
+        if nulls and temporary and self.server.version < 15_00_00:
+            raise PlanError(
+                f"a key of {table.label} is NULL, which PostgreSQL before 15 cannot hold unique",
+                hint="leave these rows out, or compare by a key without NULL",
+            )
+        staged = PostgresStaged(
+            self, layout(table, block, self._staged, temporary=temporary), updates=updates
+        )
+        (self._copy_in if temporary else self._set)(staged.layout)
+        return staged
+
+    def advance(self, table: Table, column: str) -> str | None:
+        """Set the sequence behind a column forward, never back; what was done, or what forbids it.
+
+        Rolling back does not take that back.
+        """
+        self._free()
+        with self._translated(table.label):
+            return advance(self._connection, table, column)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Leaving it by an exception undoes what was done within, and nothing else."""
+        self._free()
+        self._savepoints += 1
+        name = f"syncnb_{self._savepoints}"
+        with self._translated("a savepoint"):
+            self._connection.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            self._undone += 1
+            with suppress(Exception):
+                self._free()
+            with suppress(psycopg.Error):  # the connection may be lost: then the first error says it all
+                self._connection.execute(f"ROLLBACK TO SAVEPOINT {name}")
+                self._connection.execute(f"RELEASE SAVEPOINT {name}")
+            raise
+        self._free()
+        with self._translated("a savepoint"):
+            self._connection.execute(f"RELEASE SAVEPOINT {name}")
+
+    def commit(self) -> None:
+        """Make it last. Raises UnknownOutcome where the answer was lost, WriteError if it did not happen."""
+        self._free()
+        try:
+            answer = self._connection.execute("COMMIT").statusmessage
+        except psycopg.Error as error:
+            if (
+                self._connection.closed
+                or not error.sqlstate
+                or error.sqlstate.startswith(("08", "57P", "40003"))
+            ):
+                raise unknown_outcome(self._name) from None
+            raise postgres_write_error(error, self._name) from None
+        if answer != "COMMIT":
+            raise WriteError(
+                f"{self._name} rolled the transaction back instead of committing it",
+                hint="nothing was written: an earlier statement of it had failed",
+            )
+
+    def _copy_in(self, staged: Layout) -> None:
+        table = staged.table
+        with self._translated(table.label, staged), self._connection.cursor() as cursor:
+            cursor.execute(staged.create.encode())
+            columns = [staged.numbers, *(part.values for part in staged.parts)]
+            with cursor.copy(f"COPY {staged.source} FROM STDIN {copy_format(table)}".encode()) as copy:
+                for chunk in csv_chunks(columns):
+                    copy.write(chunk)
+            cursor.execute(staged.unique.encode())
+            cursor.execute(f"ANALYZE {staged.source}".encode())
+
+    def _set(self, staged: Layout) -> None:
+        """Without a temporary table: an array for each column, in settings of this transaction."""
+        try:
+            texts = [as_text(part.values) for part in staged.parts]
+        except UnicodeDecodeError:
+            raise PlanError(
+                f"text for {staged.table.label} is not UTF-8, which only a temporary table can take",
+                hint="ask for GRANT TEMPORARY ON DATABASE for this role",
+            ) from None
+        with self._translated(staged.table.label, staged):
+            for at, values in enumerate(texts):
+                query = "SELECT set_config(%s, %s::text[]::text, true) IS NULL"
+                self._connection.execute(query, (setting(self._staged, at), values))
+            row = self._connection.execute(staged.twice.encode()).fetchone()
+        if row and row[0]:
+            raise _twice(staged.table)
+
+    def _present(self, query: str, table: Table, columns: Sequence[Column]) -> list[pa.RecordBatch]:
+        self._free()
+        with (
+            self._translated(table.label),
+            self._connection.cursor() as cursor,
+            cursor.copy(query.encode()) as lines,
+        ):
+            return list(read_batches(lines, table, columns))
+
+    def _run(self, statement: str, table: Table, staged: Layout | None = None) -> int:
+        self._free()
+        with self._translated(table.label, staged):
+            return self._connection.execute(statement.encode()).rowcount
+
+    @contextmanager
+    def _translated(self, what: str, staged: Layout | None = None) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            if staged is not None and (refusal := _refusal(error, staged)):
+                raise refusal from None
+            where = _cell(error, staged) if staged is not None else what
+            raise postgres_write_error(error, where, lost=self._connection.closed) from None
+
+    def _recover(self) -> None:
+        """Nothing: where to go back to is the caller's savepoint."""
+
+
+class PostgresStaged:
+    """The rows of one block beside their table."""
+
+    def __init__(self, writer: PostgresWriter, layout: Layout, *, updates: bool) -> None:
+        self.layout = layout
+        self._writer = writer
+        self._updates = updates
+        """Whether the role may UPDATE the table, without which it may not lock a row."""
+        self._written: int | None = None
+
+    def present(self, columns: Sequence[str]) -> pa.RecordBatch:
+        """The rows that have a staged key, by row number; locked in key order, except for an insert."""
+        table = self.layout.table
+        chosen = [table.column(name) for name in columns]
+        number = Column(NUMBER, "bigint", Kind.INTEGER, nullable=False)
+        query = self.layout.present(chosen, lock=self._must_lock())
+        return arranged(self._writer._present(query, table, [number, *chosen]), [NUMBER, *columns])
+
+    def _must_lock(self) -> bool:
+        """Whether the rows are to be locked one by one: what was just written is locked."""
+        table, verb = self.layout.table, self.layout.block.verb
+        if verb == "insert" or self._written == self._writer._undone:
+            return False
+        if verb == "delete" and not self._updates:  # only UPDATE gives the right to lock a row
+            self._writer._run(f"LOCK TABLE {qualified(table)} IN SHARE ROW EXCLUSIVE MODE", table)
+            return False
+        return True
+
+    def write(self) -> int:
+        """The guarded set statement. How many rows were really written, by what the server counts."""
+        count = self._writer._run(self.layout.write, self.layout.table)
+        self._written = self._writer._undone
+        return count
+
+    def drop(self) -> None:
+        """Put the staged rows away; where the transaction has failed, they are gone already."""
+        writer, source = self._writer, self.layout.source
+        if writer._connection.info.transaction_status != TransactionStatus.INTRANS:
+            return
+        if source.startswith("("):
+            names = re.findall(r"current_setting\('([\w.]+)'\)", source)
+            forget = "; ".join(f"SET LOCAL {name} = ''" for name in names)
+            writer._run(forget, self.layout.table)
+        else:
+            writer._run(f"DROP TABLE IF EXISTS {source}", self.layout.table)
+
+
+def _twice(table: Table) -> PlanError:
+    return PlanError(f"a key of {table.label} comes twice in one block", hint="draw the plan again")
+
+
+def _refusal(error: psycopg.Error, staged: Layout) -> PlanError | None:
+    """What is the plan's fault, when it is staged: its key."""
+    name = staged.source.partition(".")[2]
+    if error.sqlstate == DUPLICATE and error.diag.table_name == name:
+        return _twice(staged.table)
+    if error.sqlstate in (NO_OPERATOR_CLASS, NO_EQUALITY):
+        return PlanError(
+            f"the key {', '.join(staged.block.key)} of {staged.table.label} has a type that cannot be a key",
+            hint="compare with key=(…), by columns that can be ordered",
+        )
+    return None
+
+
+def _cell(error: psycopg.Error, staged: Layout) -> str:
+    """The table, and the row and column at which a COPY stopped, if it says them."""
+    found = re.search(r"line (\d+)(?:, column ([kno])(\d+))?", error.diag.context or "")
+    if not found:
+        return staged.table.label
+    row = f"row {int(found[1]):,} of its block"
+    if not found[2]:
+        return f"{staged.table.label} ({row})"
+    names = staged.block.key if found[2] == "k" else staged.block.columns
+    return f"{staged.table.label}.{names[int(found[3])]} ({row})"

@@ -1,0 +1,159 @@
+"""The verb `verify`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from syncnb import journal
+from syncnb.errors import PlanError
+from syncnb.schema import Schema, Table
+from syncnb.steps import Block, Report
+from syncnb.steps.proof import Complete, Count, Expectation, Line, Proof, Unique
+from syncnb.stores.port import Reader, Store
+from syncnb.values.kinds import Kind
+from syncnb.values.pairing import rule_for
+from syncnb.values.raw import Raw, to_python
+from syncnb.values.rules import Answer, Rule, judge
+
+__all__ = ["verify"]
+
+Key = tuple[Any, ...]
+
+
+def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ()) -> Proof:
+    """Read again what a run wrote, in one new snapshot, and say line by line whether it is there.
+
+    r: the report of a run, or its number. expect: more that shall hold: `sn.complete(table, column)`,
+        `sn.unique(table, key)`, `sn.count(table, n)`.
+
+    Writes nothing. A row that was changed after the run fails its line: that is what a proof is for.
+    Raises PlanError where the run is not in the journal.
+    """
+    number = r.run if isinstance(r, Report) else r
+    lines: list[Line] = []
+    images: list[Block] = []
+    if number is not None:
+        status, images = _told(number, store)
+        lines.append(Line(status == "success", f"run {number} is in the journal", "success", status))
+    with store.reading() as reader:
+        elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
+        schema = reader.schema(elsewhere or None)
+        for label in dict.fromkeys(image.table for image in images):
+            lines += _as_written(
+                reader, schema.find(label), [image for image in images if image.table == label]
+            )
+        lines += [_expected(reader, schema, wanted) for wanted in expect]
+    return Proof(tuple(lines))
+
+
+def _told(number: int, store: Store) -> tuple[str, list[Block]]:
+    with journal.journal_connection(store) as connection:
+        runs = journal.runs(connection) if connection is not None and journal.is_installed(connection) else []
+        found = next((run for run in runs if run.run == number), None)
+        if found is None or connection is None:
+            raise PlanError(
+                f"{store.name} has no run {number} in its journal", hint="pass the database that was written"
+            )
+        return found.status, list(journal.read_images(connection, number))
+
+
+def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[Line]:
+    """The rows of one table against the last image of each."""
+    columns = tuple(column.name for column in table.columns if column.readable and column.generated is None)
+    rules = [rule_for(Kind(table.column(name).kind), Kind(table.column(name).kind)) for name in columns]
+    wanted: dict[Key, tuple[Raw, ...] | None] = {}
+    key: tuple[str, ...] = images[0].key
+    for image in images:
+        wanted |= _last_state(image, columns, rules)
+    found = _rows(reader, table, columns, key, rules, wanted.keys())
+    written = {k: row for k, row in wanted.items() if row is not None}
+    good = sum(k in found and _same(rules, row, found[k]) for k, row in written.items())
+    if written:
+        what = f"{table.label}: rows are as they were written"
+        yield Line(
+            good == len(written), what, f"{len(written):,}/{len(written):,}", f"{good:,}/{len(written):,}"
+        )
+    gone = [k for k, row in wanted.items() if row is None]
+    if gone:
+        left = sum(k in found for k in gone)
+        yield Line(not left, f"{table.label}: deleted rows are gone", "0 left", f"{left:,} left")
+
+
+def _last_state(
+    image: Block, columns: Sequence[str], rules: Sequence[Rule]
+) -> Iterator[tuple[Key, tuple[Raw, ...] | None]]:
+    key_rules = [rules[columns.index(name)] for name in image.key]
+    keys = zip(*map(to_python, image.keys), strict=True)
+    if image.verb == "delete":
+        for key in keys:
+            yield _token(key_rules, key), None
+        return
+    places = [image.columns.index(name) for name in columns]
+    for key, row in zip(keys, zip(*(to_python(image.after[at]) for at in places), strict=True), strict=True):
+        yield _token(key_rules, key), row
+
+
+def _rows(
+    reader: Reader,
+    table: Table,
+    columns: Sequence[str],
+    key: Sequence[str],
+    rules: Sequence[Rule],
+    wanted: Any,
+) -> dict[Key, tuple[Raw, ...]]:
+    at = [columns.index(name) for name in key]
+    found: dict[Key, tuple[Raw, ...]] = {}
+    for batch in reader.batches(table, columns):
+        keys = zip(*(to_python(batch.column(place)) for place in at), strict=True)
+        for number, values in enumerate(keys):
+            token = _token([rules[place] for place in at], values)
+            if token in wanted:
+                found[token] = tuple(to_python(column.slice(number, 1))[0] for column in batch.columns)
+    return found
+
+
+def _token(rules: Sequence[Rule], values: Sequence[Raw]) -> Key:
+    return tuple(None if v is None else rule.token(v, "local") for rule, v in zip(rules, values, strict=True))
+
+
+def _same(rules: Sequence[Rule], left: Sequence[Raw], right: Sequence[Raw]) -> bool:
+    return all(judge(rule, a, b) is Answer.SAME for rule, a, b in zip(rules, left, right, strict=True))
+
+
+def _expected(reader: Reader, schema: Schema, wanted: Expectation) -> Line:
+    table = schema.find(wanted.table)
+    return CHECKS[type(wanted)](reader, table, wanted)
+
+
+def _complete(reader: Reader, table: Table, wanted: Complete) -> Line:
+    name = table.column(wanted.column).name
+    rows = having = 0
+    for batch in reader.batches(table, [name]):
+        rows += batch.num_rows
+        having += batch.num_rows - batch.column(0).null_count
+    return Line(
+        rows == having, f"{table.label}: {having:,}/{rows:,} records have {name}", f"{rows:,}", f"{having:,}"
+    )
+
+
+def _unique(reader: Reader, table: Table, wanted: Unique) -> Line:
+    names = [table.column(name).name for name in wanted.key]
+    rules = [rule_for(Kind(table.column(name).kind), Kind(table.column(name).kind)) for name in names]
+    rows = 0
+    seen: set[Key] = set()
+    for batch in reader.batches(table, names):
+        rows += batch.num_rows
+        seen |= {_token(rules, values) for values in zip(*map(to_python, batch.columns), strict=True)}
+    what = f"{table.label}: {len(seen):,}/{rows:,} records have a {', '.join(names)} of their own"
+    return Line(rows == len(seen), what, f"{rows:,}", f"{len(seen):,}")
+
+
+def _count(reader: Reader, table: Table, wanted: Count) -> Line:
+    rows = sum(batch.num_rows for batch in reader.batches(table, [table.columns[0].name]))
+    return Line(rows == wanted.rows, f"{table.label}: number of records", f"{wanted.rows:,}", f"{rows:,}")
+
+
+CHECKS: dict[type, Callable[[Reader, Table, Any], Line]] = {
+    Complete: _complete,
+    Unique: _unique,
+    Count: _count,
+}

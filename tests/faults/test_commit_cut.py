@@ -1,0 +1,81 @@
+"""The connection is cut at COMMIT, fifty times: the verdict is right each time, and nothing is written twice."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import syncnb as sn
+from tests.databases import Workbench
+from tests.faults.proxy import proxied
+
+CUTS = [(cut, round_) for cut in ("before", "after") for round_ in range(25)]
+
+
+def test_fifty_cuts(bench: Workbench, tmp_path: Path) -> None:
+    ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"
+    bench.postgresql(ddl, "INSERT INTO t VALUES (1, 0)")
+    server = bench.server
+    with proxied(server.host, server.port) as proxy, psycopg.connect(bench.last, autocommit=True) as truth:
+        url = bench.last.replace(f":{server.port}/", f":{proxy.port}/")
+        remote = sn.connect(url, writable=True)
+        sn.apply(plan_to(tmp_path, remote, -1), remote)  # makes the journal
+        wrong = []
+        for number, (cut, _) in enumerate(CUTS):
+            p = plan_to(tmp_path, remote, number)
+            before = truth.execute("SELECT n FROM t").fetchone()
+            proxy.arm(2, cut)  # the first COMMIT is that of the run's own row
+            said = outcome(p, remote)
+            after = truth.execute("SELECT n FROM t").fetchone()
+            runs = truth.execute("SELECT status FROM syncnb.runs ORDER BY run DESC LIMIT 1").fetchone()
+            if cut == "before":
+                good = (said, after, runs) == ("not written", before, ("failed",))
+            else:
+                good = (said, after, runs) == ("applied", (number,), ("success",))
+            if not good:
+                wrong.append((number, cut, said, before, after, runs))
+            assert sn.apply(p, remote).status == ("applied" if cut == "before" else "already applied")
+            assert truth.execute("SELECT n FROM t").fetchone() == (number,)
+        assert (wrong, proxy.cuts) == ([], len(CUTS))
+        markers = truth.execute("SELECT count(*), count(DISTINCT plan_id) FROM syncnb.markers").fetchone()
+        assert markers == (len(CUTS) + 1,) * 2
+
+
+def plan_to(folder: Path, remote: sn.Store, number: int) -> sn.Plan:
+    import pandas as pd
+
+    local = sn.connect({"t": pd.DataFrame({"id": [1], "n": [number]})})
+    return sn.plan(sn.diff(local, remote), into=remote, resolve=sn.take_local)
+
+
+def outcome(p: sn.Plan, remote: sn.Store) -> str:
+    try:
+        return sn.apply(p, remote).status
+    except sn.UnknownOutcome:
+        return "unknown"
+    except sn.WriteError as error:
+        assert "nothing was written" in error.message
+        return "not written"
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_two_processes_one_plan(bench: Workbench, tmp_path: Path, dialect: str) -> None:
+    """Four processes apply the same saved plan at the same time: one writes, the others give its report."""
+    import subprocess
+    import sys
+
+    ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"
+    fill = "INSERT INTO t WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 500) SELECT n, {} FROM i"
+    local = bench.sqlite(ddl, fill.format("n"))
+    remote = bench.make(dialect, ddl, fill.format(0))
+    address = str(remote.path) if dialect == "sqlite" else bench.last  # type: ignore[attr-defined]
+    target = sn.connect(address, writable=True)
+    path = sn.plan(sn.diff(local, target), into=target, resolve=sn.take_local).save(tmp_path / "plan.json")
+    code = f"import syncnb as sn; print(sn.apply(sn.load_plan({str(path)!r}), sn.connect({address!r}, writable=True), allow=('many_changes',)).status)"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    said = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
+    assert said == ["already applied"] * 3 + ["applied"]
+    assert sn.diff(local, target).verdict == "equal"
+    assert sn.history(target).frame["status"].tolist().count("success") == 1
