@@ -2,11 +2,11 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
@@ -21,7 +21,7 @@ from syncnb.values.raw import BadText, concat, from_python
 if TYPE_CHECKING:
     from syncnb.stores.sqlite_writer import SQLiteWriter
 
-__all__ = ["SQLiteReader", "SQLiteStore", "rowid_name"]
+__all__ = ["SQLiteReader", "SQLiteStore", "open_file", "rowid_name"]
 
 OLDEST = (3, 37)
 """The first SQLite library that lists its tables by `pragma_table_list`."""
@@ -71,7 +71,7 @@ class SQLiteStore:
     @contextmanager
     def reading(self) -> Iterator["SQLiteReader"]:
         """A snapshot on a connection that cannot write. Raises ConnectError where it cannot be opened."""
-        connection = _open(self.path)
+        connection = open_file(self.path, "ro", SETTINGS, lambda error: connect_error(self.path, error))
         try:
             yield SQLiteReader(connection, self.name)
         finally:
@@ -97,7 +97,13 @@ class SQLiteStore:
             return reader.schema(schemas)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_file(
+    path: Path,
+    mode: Literal["ro", "rw"],
+    settings: Sequence[str],
+    problem: Callable[[sqlite3.Error], Exception],
+) -> sqlite3.Connection:
+    """A connection with these settings made. What SQLite says against it becomes the error that `problem` gives."""
     if sqlite3.sqlite_version_info < OLDEST:
         raise ConnectError(
             f"SQLite {sqlite3.sqlite_version} of this Python is too old",
@@ -108,18 +114,18 @@ def _open(path: Path) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=ro",
+            f"{path.as_uri()}?mode={mode}",
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,  # for `interrupt`; everything else stays in one thread
         )
-        for statement in SETTINGS:
+        for statement in settings:
             connection.execute(statement).fetchall()
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
-        raise connect_error(path, error) from None
+        raise problem(error) from None
     return connection
 
 

@@ -10,8 +10,7 @@ import pyarrow as pa
 from syncnb.errors import WriteError
 from syncnb.schema import Table
 from syncnb.steps import Block
-from syncnb.stores.sqlite import BUSY_SECONDS, SQLiteReader, SQLiteStore
-from syncnb.stores.sqlite_errors import missing_error
+from syncnb.stores.sqlite import SQLiteReader, SQLiteStore, open_file
 from syncnb.stores.sqlite_staging import SIGN, Layout, fill, layout, sign
 from syncnb.stores.staging import NUMBER, arranged, check_block
 from syncnb.stores.write_errors import not_writable, sqlite_write_error, unknown_outcome
@@ -39,7 +38,7 @@ def writing(store: SQLiteStore) -> Iterator["SQLiteWriter"]:
     """A transaction that may write: rolled back and closed with the block, unless it was committed."""
     if not store.writable:
         raise not_writable(store.name)
-    connection = _open(store)
+    connection = open_file(store.path, "rw", SETTINGS, lambda error: sqlite_write_error(error, store.name))
     try:
         writer = SQLiteWriter(connection, store.name)
         try:
@@ -48,27 +47,6 @@ def writing(store: SQLiteStore) -> Iterator["SQLiteWriter"]:
             writer.close()
     finally:
         connection.close()
-
-
-def _open(store: SQLiteStore) -> sqlite3.Connection:
-    if not store.path.is_file():
-        raise missing_error(store.path)
-    connection: sqlite3.Connection | None = None
-    try:
-        connection = sqlite3.connect(
-            f"{store.path.as_uri()}?mode=rw",
-            uri=True,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,  # for `interrupt`; everything else stays in one thread
-        )
-        for statement in SETTINGS:
-            connection.execute(statement).fetchall()
-    except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        raise sqlite_write_error(error, store.name) from None
-    return connection
 
 
 class SQLiteWriter(SQLiteReader):

@@ -7,6 +7,7 @@ import pickle
 import secrets
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+import syncnb as sn
 from syncnb import embedded
 from syncnb.embedded.account import Account, make_folder
 from syncnb.errors import ConnectError, ReadError
@@ -450,3 +452,22 @@ def test_errors_through_a_pooler(pg: str, pooler: Callable[[str], str]) -> None:
     for says, change in rows.items():
         with pytest.raises(ConnectError, match=says):
             store(pooler(pg), **change).inspect()
+
+
+def test_diff_apply_and_undo_through_a_pooler(pg: str, pooler: Callable[[str], str], tmp_path: Path) -> None:
+    """Every verb, three times over two pooled connections: nothing of a session is relied on, nothing stays."""
+    with sqlite3.connect(tmp_path / "local.db") as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+        connection.execute("INSERT INTO t VALUES (1, 'new'), (2, 'same'), (3, 'more')")
+    connection.close()
+    run(pg, "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'old'), (2, 'same')")
+    local, remote = sn.connect(tmp_path / "local.db"), sn.connect(pooler(pg), writable=True)
+    assert any("pooler" in note for note in remote.notes)
+    for number in range(3):
+        d = sn.diff(local, remote)["t"]
+        assert (d.counts.same, d.counts.changed, d.counts.only_local) == (1, 1, 1)
+        r = sn.apply(sn.plan(sn.diff(local, remote), into=remote, resolve=sn.take_local), remote)
+        assert (r.status, r.run) == ("applied", 2 * number + 1)
+        assert sn.verify(r, remote)
+        assert sn.diff(local, remote).verdict == "equal"
+        assert sn.apply(sn.undo(r, remote), remote).status == "applied"

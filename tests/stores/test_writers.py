@@ -531,7 +531,7 @@ def test_the_join_goes_by_the_tables_index(bench: Workbench) -> None:
 
 
 def test_a_busy_file(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncnb.stores.sqlite_writer.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("syncnb.stores.sqlite.BUSY_SECONDS", 0.1)
     store = writable(bench.sqlite(*ITEMS))
     with (
         store.writing(),
@@ -543,7 +543,7 @@ def test_a_busy_file(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reader_keeps_a_commit_from_happening(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncnb.stores.sqlite_writer.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("syncnb.stores.sqlite.BUSY_SECONDS", 0.1)
     store = writable(bench.sqlite(*ITEMS))
     with store.writing() as writer, store.reading():
         _written(writer, update("items", "name", (1, "one", "x")))
