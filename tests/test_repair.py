@@ -419,6 +419,109 @@ class TestTriggers:
         assert [o.refusal for o in r.results] == [sn.Refusal.FORBIDDEN]
 
 
+class TestNothingIsLostUnseen:
+    def test_with_rest_every_good_row_is_written_and_every_bad_one_named(self, bench: Workbench) -> None:
+        ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER{})"
+        local = bench.sqlite(ddl.format(""), "INSERT INTO t VALUES (1, 1), (2, -2), (3, 3), (4, -4), (5, 5)")
+        for engine in ("sqlite", "postgresql"):
+            target = bench.make(engine, ddl.format(" CHECK (n > 0)"))
+            remote = sn.connect(target.path if engine == "sqlite" else bench.last, writable=True)  # type: ignore[attr-defined]
+            r = sn.apply(sn.plan(sn.diff(local, remote), into=remote), remote, rest=True)
+            assert [(o.key, o.refusal) for o in r.results] == [
+                ("2", sn.Refusal.FORBIDDEN),
+                ("4", sn.Refusal.FORBIDDEN),
+            ]
+            assert r.counts[["inserted", "rejected"]].values.tolist() == [[3, 2]]
+            sn.apply(sn.undo(r, remote), remote)
+            assert sn.diff(local, remote)["t"].counts.only_local == 5
+
+    def test_a_trigger_that_ends_the_transaction_leaves_nothing(self, bench: Workbench) -> None:
+        local = bench.sqlite(
+            DDL,
+            "INSERT INTO t VALUES (1, 'a', NULL)",
+            "CREATE TABLE b (id INTEGER PRIMARY KEY)",
+            "INSERT INTO b VALUES (1), (2)",
+        )
+        target = bench.sqlite(
+            DDL,
+            "CREATE TABLE b (id INTEGER PRIMARY KEY)",
+            "CREATE TRIGGER g BEFORE INSERT ON t BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
+        )
+        remote = sn.connect(target.path, writable=True)  # type: ignore[attr-defined]
+        p = sn.plan(sn.diff(local, remote), into=remote)
+        assert any("triggers fire: g" in note for note in p.notes)
+        with pytest.raises(sn.WriteError, match="rolled the whole transaction back"):
+            sn.apply(p, remote, rest=True)
+        assert sn.diff(local, remote)["b"].counts.only_local == 2
+        assert sn.history(remote).frame["status"].tolist() == ["failed"]
+
+    def test_what_a_later_trigger_does_to_an_earlier_row_is_a_hazard(self, bench: Workbench) -> None:
+        ddl = [
+            "CREATE TABLE a_orders (id INTEGER PRIMARY KEY, total INTEGER)",
+            "CREATE TABLE b_items (id INTEGER PRIMARY KEY, o INTEGER REFERENCES a_orders)",
+        ]
+        local = bench.sqlite(*ddl, "INSERT INTO a_orders VALUES (1, 10)", "INSERT INTO b_items VALUES (1, 1)")
+        target = bench.sqlite(
+            *ddl,
+            "CREATE TRIGGER g AFTER INSERT ON b_items BEGIN UPDATE a_orders SET total = total + 10 WHERE id = NEW.o; END",
+        )
+        remote = sn.connect(target.path, writable=True)  # type: ignore[attr-defined]
+        p = sn.plan(sn.diff(local, remote), into=remote)
+        with pytest.raises(sn.PlanError, match=r"a_orders\.total"):
+            sn.apply(p, remote)
+        assert sn.diff(local, remote)["a_orders"].counts.only_local == 1
+
+    def test_an_undo_that_would_cascade_says_so(self, bench: Workbench) -> None:
+        ddl = [
+            "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+            "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p ON DELETE CASCADE)",
+        ]
+        local = bench.sqlite(*ddl, "INSERT INTO p VALUES (1)")
+        bench.postgresql(*ddl)
+        remote = sn.connect(bench.last, writable=True)
+        r = sn.apply(sn.plan(sn.diff(local, remote), into=remote), remote)
+        with psycopg.connect(bench.last, autocommit=True) as connection:
+            connection.execute("INSERT INTO c VALUES (7, 1)")
+        with pytest.raises(sn.PlanError, match="cascades in p: rows of c"):
+            sn.apply(sn.undo(r, remote), remote)
+
+    def test_rows_that_the_source_hides_are_not_deleted(self, bench: Workbench) -> None:
+        target = bench.sqlite(DDL, "INSERT INTO t VALUES (1, 'a', NULL), (2, 'b', NULL)")
+        target = sn.connect(target.path, writable=True)  # type: ignore[attr-defined]
+        bench.postgresql(
+            DDL,
+            "INSERT INTO t VALUES (1, 'a', NULL), (2, 'b', NULL)",
+            "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY one ON t USING (id = 1)",
+        )
+        source = bench.as_role("half_blind", "SELECT ON t")
+        p = sn.plan(sn.diff(target, source), into=target, deletes=True)
+        assert len(p) == 0
+        assert "row-level security may hide them" in p.notes[0]
+
+    def test_a_table_with_a_generated_column_is_deleted_from_and_restored(self, bench: Workbench) -> None:
+        ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, twice INTEGER GENERATED ALWAYS AS (n * 2) STORED)"
+        local = bench.sqlite(ddl)
+        bench.postgresql(ddl, "INSERT INTO t (id, n) VALUES (1, 4)")
+        remote = sn.connect(bench.last, writable=True)
+        before = everything(remote)
+        r = sn.apply(sn.plan(sn.diff(local, remote), into=remote, deletes=True), remote, allow=ALL)
+        assert sn.diff(local, remote).verdict == "equal"
+        sn.apply(sn.undo(r, remote), remote)
+        assert everything(remote) == before
+
+    def test_keys_that_read_alike_are_not_decided_together(self, bench: Workbench) -> None:
+        ddl = "CREATE TABLE t (a VARCHAR(9), b VARCHAR(9), n INTEGER, PRIMARY KEY (a, b))"
+        local = bench.sqlite(ddl, "INSERT INTO t VALUES ('x, y', 'z', 1), ('x', 'y, z', 1)")
+        bench.postgresql(ddl, "INSERT INTO t VALUES ('x, y', 'z', 2), ('x', 'y, z', 2)")
+        remote = sn.connect(bench.last, writable=True)
+        p = sn.plan(sn.diff(local, remote), into=remote)
+        frame = p.preview().head(1)
+        frame["decision"] = "local"
+        with pytest.raises(sn.PlanError, match="2 rows of t read"):
+            p.decide(frame)
+
+
 def test_a_sequence_is_set_forward(bench: Workbench) -> None:
     local = bench.sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", "INSERT INTO t VALUES (41, 'a')")
     bench.postgresql("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text)")

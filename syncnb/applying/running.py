@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from syncnb import journal
 from syncnb.applying.checking import check_call, tables_as_planned
-from syncnb.applying.writing import Done, write_block
+from syncnb.applying.writing import Done, spoilt, write_block
 from syncnb.errors import ConnectError, PlanError, SyncnbError, UnknownOutcome, WriteError
 from syncnb.planning import Plan
 from syncnb.schema import Table
@@ -182,7 +182,9 @@ class _Run:
             schemas = sorted({block.path[0] for block in self.plan.blocks if len(block.path) > 1})
             tables = tables_as_planned(self.plan, writer.schema(schemas or None))
             done = self._write_all(writer, tables)
-            if any(found.refused for found in done) and not self.rest:
+            if any(found.refused for found in done) and not (
+                self.rest and any(found.written for found in done)
+            ):
                 raise _Refused(done)
             rewritten = sorted(
                 {
@@ -191,6 +193,7 @@ class _Run:
                     for name in found.rewritten
                 }
             )
+            rewritten += _spoilt(writer, self.plan.blocks, done, tables)
             if rewritten and "trigger_rewrites" not in self.allow:
                 raise PlanError(
                     f"the database changed columns that were not to be written: {', '.join(rewritten)}; nothing was kept",
@@ -276,6 +279,15 @@ class _Run:
                 writer.commit()
         except SyncnbError:
             return  # its lease runs out, and the next start settles it
+
+
+def _spoilt(writer: Writer, blocks: Sequence[Block], done: list[Done], tables: dict[str, Table]) -> list[str]:
+    """What later writes of this run did to earlier ones; looked for only where something could."""
+    deletes = any(block.verb == "delete" for block in blocks)
+    if not (deletes or any(table.triggers for table in tables.values())):
+        return []
+    images = [found.image for found in done if found.image is not None and len(found.image)]
+    return [what for image in images for what in spoilt(writer, tables[image.table], image)]
 
 
 def _totals(report: Report) -> dict[str, int]:

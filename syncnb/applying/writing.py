@@ -18,12 +18,12 @@ from syncnb.values.raw import MIXED, Raw, to_python
 from syncnb.values.reading import as_text
 from syncnb.values.rules import Answer, judge
 
-__all__ = ["Done", "write_block"]
+__all__ = ["Done", "spoilt", "write_block"]
 
-SEARCHED = 50
+SEARCHED = 200
 """Rows that the database refuses are named up to here; each costs a savepoint."""
 UNIQUE = ("23505",)
-STAMPS = {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
+STAMPS = {Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
 
 
 @dataclass
@@ -84,7 +84,7 @@ def write_block(writer: Writer, table: Table, block: Block, step: int, *, dry: b
                 else Done()
             )
             return replace(done, results=[*results, *done.results])
-        return _write(work, staged, before)
+        return _write(work, staged, before, rest=rest)
     finally:
         staged.drop()
 
@@ -116,25 +116,45 @@ def _unlike(left: pa.Array, right: pa.Array) -> list[int]:
     return [at for at, (a, b) in enumerate(pairs) if type(a) is not type(b) or (a != b and a == a)]
 
 
-def _write(work: _Work, staged: Staged, before: pa.RecordBatch) -> Done:
+def _write(work: _Work, staged: Staged, before: pa.RecordBatch, *, rest: bool) -> Done:
+    """The set at once. Where the database refuses it, its bad rows are found; with `rest` the others are written."""
     try:
         with work.writer.savepoint():
-            written = staged.write()
-            if written != len(work.block):
-                raise _Swallowed(
-                    f"{len(work.block) - written:,} rows were not written: a trigger, rule or policy"
-                )
+            return _written(work, staged, before)
     except (WriteError, _Swallowed) as problem:
-        if isinstance(problem, WriteError) and problem.sqlstate in ("40001", "40P01", "55P03"):
+        if isinstance(problem, WriteError) and not _of_a_row(problem):
             raise
-        return Done(results=_bad_rows(work, problem))
-    after = staged.present([column.name for column in work.columns])
-    return _compared(work, before, after)
+        bad = _bad_rows(work, problem)
+    results = [work.outcome(row, *why) for row, why in sorted(bad.items())]
+    kept = [row for row in range(len(work.block)) if row not in bad]
+    if not rest or not kept:
+        return Done(results=results)
+    part = work.block.take(pa.array(kept, pa.int64()))
+    done = write_block(work.writer, work.table, part, work.step, dry=False, rest=True)
+    return replace(done, results=[*results, *done.results])
 
 
-def _bad_rows(work: _Work, problem: Exception) -> list[Outcome]:
-    """Which rows the database refuses: halves are tried in savepoints until single rows are left."""
-    found: list[Outcome] = []
+def _of_a_row(problem: WriteError) -> bool:
+    """Whether it is about the rows, and not about the connection, the disk or somebody else's lock."""
+    return (problem.sqlstate or "")[:2] not in ("08", "25", "40", "53", "55", "57", "58")
+
+
+def _written(work: _Work, staged: Staged, before: pa.RecordBatch) -> Done:
+    written = staged.write()
+    if written != len(work.block):
+        raise _Swallowed(f"{len(work.block) - written:,} rows were not written: a trigger, rule or policy")
+    done = _compared(work, before, staged.present([column.name for column in work.columns]))
+    if done.refused:  # what was written cannot be found as it should be: it must not stay
+        raise _Swallowed(done.refused[0].detail)
+    return done
+
+
+def _bad_rows(work: _Work, problem: Exception) -> dict[int, tuple[Refusal, str]]:
+    """Which rows the database refuses: halves are tried in savepoints until single rows are left.
+
+    After so many no more are looked for: the rows that were not tried are named as not written.
+    """
+    found: dict[int, tuple[Refusal, str]] = {}
     waiting = [np.arange(len(work.block))]
     while waiting and len(found) < SEARCHED:
         rows = waiting.pop(0)
@@ -144,23 +164,30 @@ def _bad_rows(work: _Work, problem: Exception) -> list[Outcome]:
         if len(rows) == 1:
             unique = isinstance(reason, WriteError) and reason.sqlstate in UNIQUE
             refusal = Refusal.TAKEN if unique else Refusal.FORBIDDEN
-            found.append(work.outcome(int(rows[0]), refusal, getattr(reason, "message", str(reason))))
+            found[int(rows[0])] = (refusal, getattr(reason, "message", str(reason)))
         else:
             waiting[:0] = np.array_split(rows, 2)
+    told = getattr(problem, "message", str(problem))
     if not found:  # each half alone is fine: the rows stand in each other's way
-        found.append(work.outcome(0, Refusal.FORBIDDEN, getattr(problem, "message", str(problem))))
-    return found
+        return dict.fromkeys(range(len(work.block)), (Refusal.FORBIDDEN, told))
+    untried = "it was not tried: too many rows before it are refused"
+    return found | {int(row): (Refusal.FORBIDDEN, untried) for rows in waiting for row in rows}
 
 
 def _try(work: _Work, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Exception | None:
-    part = work.block.take(pa.array(rows))
-    staged = work.writer.stage(work.table, part)
+    """Why these rows alone cannot be written; None if they can. Nothing of it stays."""
+    part = replace(work, block=work.block.take(pa.array(rows)))
+    staged = work.writer.stage(work.table, part.block)
     try:
         with work.writer.savepoint():
-            if staged.write() != len(part):
-                return _Swallowed("it was not written: a trigger, rule or policy")
+            before = staged.present([column.name for column in work.columns])
+            _written(part, staged, before)
             raise _Undo
     except WriteError as problem:
+        if not _of_a_row(problem):
+            raise
+        return problem
+    except _Swallowed as problem:
         return problem
     except _Undo:
         return None
@@ -196,7 +223,8 @@ def _compared(work: _Work, before: pa.RecordBatch, after: pa.RecordBatch) -> Don
         meant = _meant(block, column, before)
         for row, old, new in _other_values(column, meant, after.column(at)) if meant is not None else ():
             altered.setdefault(row, []).append(f"{column.name}: meant {as_text(old)}, became {as_text(new)}")
-            if column.name not in block.columns and column.kind not in STAMPS:
+            ours = column.name in block.columns  # rounding is no trigger's work
+            if column.kind not in STAMPS and (work.table.triggers or not ours):
                 done.rewritten.add(column.name)
     done.results = [work.outcome(row, None, "; ".join(what)) for row, what in sorted(altered.items())]
     done.image = _image(work, before if block.verb == "update" else None, after)
@@ -234,3 +262,21 @@ def _image(work: _Work, before: pa.RecordBatch | None, after: pa.RecordBatch | N
         whys=(),
         reasons=(),
     )
+
+
+def spoilt(writer: Writer, table: Table, image: Block) -> list[str]:
+    """Columns of rows written before that a later write of the same run changed: a trigger, or a cascade."""
+    # Staged as an insert, which is only looked up by its keys, not locked again.
+    staged = writer.stage(
+        table, image if image.verb == "delete" else replace(image, verb="insert", before=())
+    )
+    try:
+        found = staged.present(list(image.columns))
+    finally:
+        staged.drop()
+    if image.verb == "delete":
+        return [f"{image.table}: deleted rows are there again"] if found.num_rows else []
+    if found.num_rows != len(image):
+        return [f"{image.table}: written rows are gone again"]
+    columns = zip(image.columns, image.after, found.columns[1:], strict=True)
+    return [f"{image.table}.{name}" for name, meant, now in columns if _unlike(meant, now)]

@@ -142,14 +142,34 @@ class _Drawing:
             return
         self._updates(policy)
         self._inserts()
+        self._deletes(deletes=deletes)
+        fired = [trigger.name for trigger in self.table.triggers if trigger.enabled]
+        if fired and self.concerned:
+            self.notes.append(f"{self.table.label}: triggers fire: {', '.join(fired)}")
+
+    def _deletes(self, *, deletes: bool) -> None:
         gone = self._rows_of(self.side)
-        if gone and deletes:
-            columns = list(range(len(self._columns)))
-            self.blocks += self._block(
-                "delete", columns, gone, None, np.arange(len(gone)), f"only in {self.side}"
+        if not len(gone):
+            return
+        source = self.diff.pair.remote if self.side == "local" else self.diff.pair.local
+        why = (
+            "" if deletes else "deletes=True would delete them",
+            "row-level security may hide them in the source" if source.row_security else "",
+            "tables that inherit may hold more columns" if "HAS CHILDREN" in self.table.options else "",
+            ""
+            if all(c.readable for c in self.table.columns)
+            else "this role cannot read all columns of them",
+        )
+        reasons = "; ".join(filter(None, why))
+        if reasons:
+            self.notes.append(
+                f"{self.table.label}: {len(gone):,} rows that only the target has are kept: {reasons}"
             )
-        elif gone:
-            self.notes.append(f"{self.table.label}: {len(gone):,} rows that only the target has are kept")
+            return
+        columns = [at for at in range(len(self._columns)) if self._writable(at)]
+        self.blocks += self._block(
+            "delete", columns, gone, None, np.arange(len(gone)), f"only in {self.side}"
+        )
 
     def all_hazards(self, schema: Schema) -> Iterator[Hazard]:
         """Hazards of the values, then of the table."""
@@ -157,7 +177,7 @@ class _Drawing:
             yield Hazard(
                 "lossy", self.table.label, rows, f"column {column} cannot hold {rows:,} values exactly"
             )
-        yield from hazards_of(self.table, self.rows, self.blocks, schema)
+        yield from hazards_of(self.table, self.rows, self.blocks, schema, self.undecided)
 
     @property
     def _columns(self) -> tuple[ColumnPair, ...]:

@@ -1,5 +1,6 @@
 """Edited lines of a preview become a new plan: values are parsed with the type of their column."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,19 @@ def _edits(plan: "Plan", frame: pd.DataFrame, by: str) -> dict[tuple[str, str], 
             edit.apply = _applied(plan, decision)
         if isinstance(reason, str) and reason != before[2]:
             edit.reason = f"{reason} ({by})" if by else reason
-    return {row: edit for row, edit in edits.items() if edit != _Edit()}
+    said = {row: edit for row, edit in edits.items() if edit != _Edit()}
+    rows = Counter(
+        (block.table, key_of(key))
+        for block in (*plan.blocks, *plan.undecided)
+        for key in zip(*map(to_python, block.keys), strict=True)
+    )
+    for table, key in said:
+        if rows[table, key] > 1:
+            raise PlanError(
+                f"{rows[table, key]} rows of {table} read {key}",
+                hint="their keys look alike: plan them apart",
+            )
+    return said
 
 
 def _same(new: Any, old: Any) -> bool:

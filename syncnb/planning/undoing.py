@@ -6,6 +6,7 @@ from dataclasses import replace
 from syncnb import journal
 from syncnb.errors import PlanError
 from syncnb.planning.fingerprint import fingerprint
+from syncnb.planning.hazards import cascades
 from syncnb.planning.plans import Plan
 from syncnb.schema import Schema
 from syncnb.steps import Block, Report
@@ -40,7 +41,11 @@ def undo(run: Report | int, store: Store) -> Plan:
         elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
         schema = reader.schema(elsewhere or None)
     blocks = tuple(block for image in reversed(images) for block in _taken_back(image, schema))
+    deleted = {block.table: len(block) for block in blocks if block.verb == "delete"}
     return Plan(
+        hazards=tuple(
+            h for label, rows in deleted.items() for h in cascades(schema.find(label), rows, schema)
+        ),
         target=store.identity(),
         into="remote",
         source=f"run {number}",
@@ -59,7 +64,8 @@ def _check(runs: list[journal.Run], number: int) -> None:
         raise PlanError(f"there is no run {number}", hint=f"runs in this journal: {there}")
     if found.status != "success":
         raise PlanError(f"run {number} wrote nothing ({found.status})", hint="there is nothing to take back")
-    by = [run.run for run in runs if run.undo_of == number and run.status == "success"]
+    whole = [run for run in runs if run.inserted + run.updated + run.deleted >= run.records]
+    by = [run.run for run in whole if run.undo_of == number and run.status == "success"]
     if by and not any(run.undo_of == by[-1] and run.status == "success" for run in runs):
         raise PlanError(
             f"run {number} was taken back by run {by[-1]}", hint=f"undo run {by[-1]} to have it again"

@@ -74,6 +74,7 @@ class SQLiteWriter(SQLiteReader):
 
     def stage(self, table: Table, block: Block) -> "SQLiteStaged":
         """Put a block's rows beside the table. Raises PlanError where they cannot be written to it."""
+        self._alive()
         check_block(table, block)
         self._staged += 1
         staged = layout(table, block, self._staged)
@@ -88,6 +89,7 @@ class SQLiteWriter(SQLiteReader):
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Leaving it by an exception undoes what was done within, and nothing else."""
+        self._alive()
         self._savepoints += 1
         name = f"syncnb_{self._savepoints}"
         self._run(f"SAVEPOINT {name}", self._name)
@@ -97,16 +99,23 @@ class SQLiteWriter(SQLiteReader):
             with suppress(sqlite3.Error):  # SQLite may have rolled everything back already (disk full)
                 self._connection.execute(f"ROLLBACK TO {name}")
                 self._connection.execute(f"RELEASE {name}")
+            self._alive()
             raise
         self._run(f"RELEASE {name}", self._name)
 
+    def _alive(self) -> None:
+        """Refuse to go on outside the transaction: a full disk or RAISE(ROLLBACK) ends it, and the rest would stay."""
+        if not self._connection.in_transaction:
+            problem = WriteError(
+                f"{self._name} rolled the whole transaction back: nothing was written",
+                hint="the disk is full, or a trigger says RAISE(ROLLBACK)",
+            )
+            problem.sqlstate = "40000"
+            raise problem from None
+
     def commit(self) -> None:
         """Make it last. Raises UnknownOutcome where the disk failed, WriteError if it did not happen."""
-        if not self._connection.in_transaction:
-            raise WriteError(
-                f"{self._name} had rolled the transaction back before COMMIT",
-                hint="nothing was written: an earlier statement of it had failed",
-            )
+        self._alive()
         try:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
