@@ -255,6 +255,22 @@ class TestDecisions:
         assert kept[["key", "verb", "reason"]].values.tolist() == [["999", "delete", "still needed (ann)"]]
         assert sn.apply(decided, remote, allow=("many_changes",)).counts["updated"].tolist() == [100]
 
+    def test_a_cascade_of_updates_stays_a_hazard_after_a_decision(self, bench: Workbench) -> None:
+        ddl = [
+            "CREATE TABLE p (id INTEGER PRIMARY KEY, code VARCHAR(9) UNIQUE)",
+            "CREATE TABLE c (id INTEGER PRIMARY KEY, code VARCHAR(9) REFERENCES p (code) ON UPDATE CASCADE)",
+        ]
+        local = bench.sqlite(*ddl, "INSERT INTO p VALUES (1, 'new')")
+        bench.postgresql(*ddl, "INSERT INTO p VALUES (1, 'old')", "INSERT INTO c VALUES (1, 'old')")
+        remote = sn.connect(bench.last, writable=True)
+        p = sn.plan(sn.diff(local, remote, "p"), into=remote)
+        frame = p.preview()
+        frame["decision"] = "local"
+        decided = p.decide(frame)
+        assert [hazard.name for hazard in decided.hazards] == ["cascades"]
+        with pytest.raises(sn.PlanError, match="rows of c follow"):
+            sn.apply(decided, remote)
+
     def test_null_is_written_by_its_word_and_nan_is_refused(self, bench: Workbench) -> None:
         local, remote = self.many(bench)
         p = sn.plan(sn.diff(local, remote), into=remote, resolve=sn.take_local)

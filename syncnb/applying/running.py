@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from syncnb import journal
 from syncnb.applying.checking import check_call, tables_as_planned
@@ -72,13 +72,10 @@ def _caller() -> str:
 
 
 def _prepare(store: WritableStore) -> None:
-    """Make the journal where there is none, and settle what earlier runs left open; each on its own."""
+    """Make the journal where there is none, in a transaction of its own."""
     with store.writing() as writer:
         if journal.version(writer.sql) != journal.VERSION:
             journal.install(writer.sql)
-            writer.commit()
-    with store.writing() as writer:
-        if journal.settle(writer.sql):
             writer.commit()
 
 
@@ -103,13 +100,16 @@ class _Run:
     allow: tuple[str, ...]
     rest: bool
     number: int = 0
-    sent: bool = field(default=False)
+    sent: bool = False
     """Whether COMMIT was sent: from then on nothing is tried again."""
 
     def earlier(self) -> Report | None:
-        """The report of this very plan, where it was applied before."""
+        """The report of this very plan, where it was applied before; what earlier runs left open is settled first."""
         with self.store.writing() as writer:
-            return self._stored(writer)
+            settled, stored = journal.settle(writer.sql), self._stored(writer)
+            if settled:
+                writer.commit()
+            return stored
 
     def _stored(self, writer: Writer) -> Report | None:
         found = journal.marker(writer.sql, self.plan.id, STAGE)

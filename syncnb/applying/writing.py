@@ -35,7 +35,7 @@ class Done:
     image: Block | None = None
     """All columns of the rows before and after, for the journal."""
     rewritten: set[str] = field(default_factory=set)
-    """Columns that were not to be written, are no stamps, and changed all the same."""
+    """Columns, stamps aside, that the database changed on its own: not to be written, or not as meant by a trigger."""
 
     @property
     def refused(self) -> list[Outcome]:

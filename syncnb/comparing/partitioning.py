@@ -53,6 +53,9 @@ class Doubts:
         self.seen: dict[int, dict[Side, dict[str, Raw]]] = {
             at: {"local": {}, "remote": {}} for at in self.stamps
         }
+        key = [at for at, column in enumerate(pair.columns) if column in pair.key]
+        self.places = {at: key.index(at) for at in self.stamps} if pair.key else {}
+        self.reasons: dict[tuple[int, str, Side], str] = {}
 
     def look(self, side: Side, columns: Columns) -> None:
         """Remember one value of each class that a stamp column holds on this side."""
@@ -77,20 +80,23 @@ class Doubts:
 
     def of_key(self, key: Key, side: Side) -> str:
         """Why this key may be the same as one of the other side although it looks different; empty if not."""
-        other: Side = "remote" if side == "local" else "local"
-        for at in self.stamps:
-            mine = _class(key[self._place(at)])
-            rivals = {
-                name: value for name, value in self.seen[at][other].items() if name not in (mine, "text")
-            }
-            if rivals and mine not in ("text", ""):
-                values = (self.seen[at][side][mine], next(iter(rivals.values())))
-                return self.pair.columns[at].rule.doubt(*(values if side == "local" else values[::-1]))
+        for at, place in self.places.items():
+            asked = (at, _class(key[place]), side)
+            if (
+                asked not in self.reasons
+            ):  # the same for all keys of a class: there are a handful, and many keys
+                self.reasons[asked] = self._of_class(*asked)
+            if self.reasons[asked]:
+                return self.reasons[asked]
         return ""
 
-    def _place(self, at: int) -> int:
-        """Where a column of the table stands in a key's tokens, which keep the table's order."""
-        return sum(column in self.pair.key for column in self.pair.columns[:at])
+    def _of_class(self, at: int, mine: str, side: Side) -> str:
+        other: Side = "remote" if side == "local" else "local"
+        rivals = [value for name, value in self.seen[at][other].items() if name not in (mine, "text")]
+        if not rivals or mine in ("text", ""):
+            return ""
+        values = (self.seen[at][side][mine], rivals[0])
+        return self.pair.columns[at].rule.doubt(*(values if side == "local" else values[::-1]))
 
 
 def _class(token: Hashable) -> str:

@@ -96,9 +96,8 @@ def _in_order(plan: "Plan", old: list[Block], new: list[Block]) -> tuple[Block, 
 def _hazards(plan: "Plan", blocks: tuple[Block, ...]) -> "Iterator[Hazard]":
     """What was said about values stays; what follows from numbers of rows is counted again."""
     written = {block.table for block in blocks}
-    deleted = {block.table for block in blocks if block.verb == "delete"}
     for hazard in plan.hazards:
-        if hazard.name not in COUNTED and hazard.table in (deleted if hazard.name == "cascades" else written):
+        if hazard.name not in COUNTED and hazard.table in written:
             yield hazard
     for table in plan.order:
         mine = [block for block in blocks if block.table == table]
@@ -106,15 +105,9 @@ def _hazards(plan: "Plan", blocks: tuple[Block, ...]) -> "Iterator[Hazard]":
 
 
 def _edits(plan: "Plan", frame: pd.DataFrame, by: str) -> dict[tuple[str, str], _Edit]:
-    shown = {
-        (table, key, column): (after, decision, reason)
-        for table, key, column, after, decision, reason in zip(
-            *(plan.preview()[name].tolist() for name in NEEDED), strict=True
-        )
-    }
+    shown = {line[:3]: line[3:] for line in _lines(plan.preview())}
     edits: dict[tuple[str, str], _Edit] = {}
-    for line in zip(*(frame[name].tolist() for name in NEEDED), strict=True):
-        table, key, column, after, decision, reason = line
+    for table, key, column, after, decision, reason in _lines(frame):
         before = shown.get((table, key, column))
         if before is None:
             raise PlanError(f"{table} {key} {column} is not in this plan", hint="edit lines of p.preview()")
@@ -139,6 +132,10 @@ def _edits(plan: "Plan", frame: pd.DataFrame, by: str) -> dict[tuple[str, str], 
                 hint="their keys look alike: plan them apart",
             )
     return said
+
+
+def _lines(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    return zip(*(frame[name].tolist() for name in NEEDED), strict=True)
 
 
 def _same(new: Any, old: Any) -> bool:
