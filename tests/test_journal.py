@@ -26,10 +26,11 @@ from syncnb.errors import PlanError, ReadError, WriteError
 from syncnb.journal import imaging
 from syncnb.journal.ddl import AddColumn
 from syncnb.journal.history import Runs, history
-from syncnb.journal.tables import tables_of
+from syncnb.journal.tables import Tables, tables_of
 from syncnb.steps import Block, Outcome, Refusal, Report
 from syncnb.steps.codec import canonical, parse
 from syncnb.steps.forms import report_from_json, report_to_json
+from syncnb.steps.packing import pack
 from syncnb.stores.core import postgres_core, sqlite_core
 from syncnb.values.raw import BadText, from_python, to_python
 from tests.databases import Workbench
@@ -231,6 +232,16 @@ def test_a_journal_may_have_another_name(pg: str, tmp_path: Path) -> None:
     engine.dispose()
 
 
+def _stream(*arrays: pa.Array) -> bytes:
+    """An Arrow stream that `pack` would not make."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("0", arrays[0].type)])) as stream:
+        for array in arrays:
+            stream.write_batch(pa.record_batch([array], names=["0"]))
+    made: bytes = sink.getvalue().to_pybytes()
+    return made
+
+
 def make_older(connection: Connection) -> None:
     """The journal as a made-up version 0 had it, with a run in it."""
     begin(connection, caller="before")
@@ -241,18 +252,118 @@ def make_older(connection: Connection) -> None:
     connection.commit()
 
 
+def missing(ours: Tables) -> tuple[AddColumn, ...]:
+    return AddColumn(ours.runs, "purged"), AddColumn(ours.runs, "stages")
+
+
 def test_an_older_journal_is_read_as_it_is_and_brought_up_to_date(installed: Connection) -> None:
     wanted = {name: sorted(columns) for name, columns in catalogue(installed).items()}
     make_older(installed)
     assert journal.is_installed(installed)
     assert [(run.caller, run.purged) for run in journal.runs(installed)] == [("before", None)]
-    runs = tables_of(installed).runs
-    journal.install(installed, upgrades={0: (AddColumn(runs, "purged"), AddColumn(runs, "stages"))})
+    journal.install(installed, upgrades={0: missing})
     installed.commit()
     assert {name: sorted(columns) for name, columns in catalogue(installed).items()} == wanted
     assert journal.version(installed) == journal.VERSION
     assert [(run.run, run.caller, run.stages) for run in journal.runs(installed)] == [(1, "before", 1)]
     assert begin(installed) == 2
+
+
+VERSION_1 = Path(__file__).parent / "journals"
+"""What version 1 left behind after one run: a journal and its table, as a script for each engine."""
+
+
+def older(bench: Workbench, engine: str) -> sn.Store:
+    script = (VERSION_1 / f"version1.{engine}.sql").read_text("utf-8")
+    if engine == "postgresql":
+        bench.postgresql(script)
+        return sn.connect(bench.last, writable=True)
+    path = Path(bench.sqlite().path)  # type: ignore[attr-defined]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    return sn.connect(path, writable=True)
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_the_journal_of_version_1_is_read_undone_and_brought_up_to_date(
+    bench: Workbench, engine: str
+) -> None:
+    store = older(bench, engine)
+    before = [(1, "one", -0.5, b"\x00\xff"), (2, None, 0.25, None), (3, "drei", None, b"")]
+    assert history(store).frame["status"].tolist() == ["success"]
+    assert sn.verify(1, store), sn.verify(1, store)
+    with journal.journal_connection(store) as connection:
+        assert connection is not None
+        assert journal.version(connection) == 1, "who only reads upgrades nothing"
+    plan = sn.undo(1, store)
+    report = sn.apply(plan, store, allow=[hazard.name for hazard in plan.hazards])
+    assert (report.run, report.status) == (2, "applied")
+    assert rows_of(store, "items") == before
+    with journal.journal_connection(store) as connection:
+        assert connection is not None
+        assert journal.version(connection) == journal.VERSION
+        old, new = (list(journal.read_images(connection, run)) for run in (1, 2))
+        packed = connection.execute(
+            text(
+                f"SELECT run, packed IS NULL FROM {tables_of(connection).images.fullname} ORDER BY run, step"
+            )
+        ).all()
+    assert {run: bool(empty) for run, empty in packed} == {1: True, 2: False}
+    assert [block.verb for block in old] == ["insert", "update", "update", "delete"]
+    assert {block.verb for block in new} == {"delete", "update", "insert"}
+    again = sn.undo(2, store)
+    sn.apply(again, store, allow=[hazard.name for hazard in again.hazards])
+    assert rows_of(store, "items")[0] == (1, "uno", -0.5, b"\x00\xff")
+
+
+def rows_of(store: sn.Store, name: str) -> list[tuple[object, ...]]:
+    with store.reading() as reader:
+        table = reader.schema().find(name)
+        names = [column.name for column in table.columns]
+        batches = list(reader.batches(table, names, order=["id"]))
+        return [
+            row
+            for batch in batches
+            for row in zip(*(to_python(column) for column in batch.columns), strict=True)
+        ]
+
+
+def test_whoever_does_not_own_an_older_journal_is_told_whom_to_ask(pg: str, clerk: Open) -> None:
+    with psycopg.connect(pg, autocommit=True) as owner:
+        owner.execute((VERSION_1 / "version1.postgresql.sql").read_bytes())
+        owner.execute("GRANT USAGE ON SCHEMA syncnb TO clerk")
+        owner.execute("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA syncnb TO clerk")
+        owner.execute("GRANT UPDATE ON syncnb.runs TO clerk")
+    with clerk() as connection, pytest.raises(WriteError, match="must be owner") as told:
+        journal.install(connection)
+    assert "syncnb journal --sql" in told.value.hint
+    with psycopg.connect(pg, autocommit=True) as owner:
+        owner.execute(journal.install_sql("postgresql", role="clerk").encode())
+    with clerk() as connection:
+        journal.install(connection)
+        run = begin(connection)
+        assert journal.store_images(connection, run, 1, UPDATED) == 1
+        same(UPDATED, next(journal.read_images(connection, run)))
+
+
+SPOILT = {
+    "no stream at all": b"nothing",
+    "an empty one": b"",
+    "cut short": pack([pa.array([1, 2, 3])])[:-60],
+    "a column too few": pack([pa.array(range(6))] * 8),
+    "a type that no image has": _stream(pa.array([1], pa.int8())),
+    "two batches": _stream(pa.array([1]), pa.array([2])),
+    "an offset beyond the end": pack([pa.array(["abc"])]).replace(b"\x03\x00\x00\x00", b"\x7f\x7f\x00\x00"),
+}
+
+
+@pytest.mark.parametrize("packed", SPOILT.values(), ids=SPOILT)
+def test_images_that_were_changed_by_hand_are_refused(installed: Connection, packed: bytes) -> None:
+    run = begin(installed)
+    journal.store_images(installed, run, 1, UPDATED)
+    installed.execute(tables_of(installed).images.update().values(packed=packed))
+    with pytest.raises(PlanError, match="cannot be read"):
+        list(journal.read_images(installed, run))
 
 
 @pytest.mark.parametrize(("told", "said"), [("99", "has version 99"), ("many", "tell no version")])

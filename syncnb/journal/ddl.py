@@ -1,6 +1,6 @@
 """What makes the journal: statements to run, or a script to hand to an administrator."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 Statement: TypeAlias = DDLElement | UpdateBase
-Upgrades: TypeAlias = Mapping[int, Sequence[DDLElement]]
+Upgrades: TypeAlias = Mapping[int, Callable[[Tables], Sequence[DDLElement]]]
 
 
 class AddColumn(DDLElement):
@@ -82,8 +82,10 @@ def _grant(element: Grant, compiler: Any, **_: Any) -> str:
     return f"GRANT {', '.join(element.rights)} ON {what} TO {preparer.quote(element.role)}"
 
 
-UPGRADES: Upgrades = {}
-"""By the version that a journal has: what makes it the next one."""
+UPGRADES: Upgrades = {
+    1: lambda ours: (AddColumn(ours.images, "packed"),),
+}
+"""By the version that a journal has: what makes it the next one. What is stored already stays as it is."""
 
 
 def creation(dialect: str, ours: Tables) -> Iterator[Statement]:
@@ -99,7 +101,8 @@ def creation(dialect: str, ours: Tables) -> Iterator[Statement]:
 def upgrading(ours: Tables, version: int, steps: Upgrades) -> Iterator[Statement]:
     """The statements that make a journal of that version one of this version."""
     for older in range(version, VERSION):
-        yield from steps.get(older, ())
+        if older in steps:
+            yield from steps[older](ours)
     yield (
         update(ours.meta)
         .where(ours.meta.c.key == "version", cast(ours.meta.c.value, Integer) < VERSION)

@@ -1,21 +1,22 @@
 """Images: the rows that were written, before and after, kept so that they can be taken back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import pyarrow as pa
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, literal_column, null, select, update
 
 from syncnb import clock
 from syncnb.errors import PlanError
 from syncnb.journal.installing import is_installed
 from syncnb.journal.recording import OPEN
 from syncnb.journal.rights import said
-from syncnb.journal.tables import tables_of
+from syncnb.journal.tables import Tables, tables_of
 from syncnb.steps import Block
-from syncnb.steps.codec import Json, canonical, decode_columns, encode_columns, parse
+from syncnb.steps.codec import Json, canonical, decode_columns, parse
+from syncnb.steps.packing import pack, unpack
 from syncnb.values.raw import concat
 
 __all__ = ["CHUNK_BYTES", "CHUNK_ROWS", "Purge", "purge", "read_images", "store_images"]
@@ -35,9 +36,9 @@ def store_images(connection: Connection, run: int, step: int, block: Block) -> i
     table = tables_of(connection).images
     part = 0
     for part, chunk in enumerate(_chunks(block), 1):
-        payload = canonical(_to_json(chunk)).decode()
+        row = {"run": run, "step": step, "part": part, "payload": _head(chunk), "packed": _packed(chunk)}
         with said("writing images to"):
-            connection.execute(insert(table).values(run=run, step=step, part=part, payload=payload))
+            connection.execute(insert(table).values(row))
     return part
 
 
@@ -50,13 +51,20 @@ def read_images(connection: Connection, run: int) -> Iterator[Block]:
     ours = tables_of(connection)
     _refuse_without_images(connection, run)
     images = ours.images.c
-    wanted = select(images.step, images.part, images.payload).where(images.run == run)
     with said("reading", reading=True):
+        packed = images.packed if _is_packed(connection, ours) else null().label("packed")
+        wanted = select(images.step, images.part, images.payload, packed).where(images.run == run)
         rows = connection.execute(
             wanted.order_by(images.step, images.part), execution_options={"yield_per": 8}
         )
         for _, parts in groupby(rows, key=lambda row: row.step):
-            yield _joined([_from_json(parse(row.payload)) for row in parts])
+            yield _joined([_block(parse(row.payload), row.packed) for row in parts])
+
+
+def _is_packed(connection: Connection, ours: Tables) -> bool:
+    """Whether images may have packed columns; a journal of version 1, which is read as it is, has none."""
+    found = connection.execute(select(literal_column("*")).select_from(ours.images).limit(0))
+    return "packed" in found.keys()  # noqa: SIM118 - the keys of a result, not of a dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +150,36 @@ def _slice(block: Block, start: int, rows: int) -> Block:
     return replace(block, keys=keys, before=before, after=after, reasons=())
 
 
-def _to_json(block: Block) -> Json:
+def _head(block: Block) -> str:
+    """All of a chunk but its values: what it is, and how many columns of which sort are packed with it."""
     names = {name: getattr(block, name) for name in NAMES}
-    return names | {name: encode_columns(getattr(block, name)) for name in ARRAYS}
+    return canonical(names | {name: len(getattr(block, name)) for name in ARRAYS}).decode()
 
 
-def _from_json(value: Json) -> Block:
+def _packed(block: Block) -> bytes:
+    return pack([array for name in ARRAYS for array in getattr(block, name)])
+
+
+def _block(head: Json, packed: bytes | None) -> Block:
     try:
-        keys, before, after = (decode_columns(value[name]) for name in ARRAYS)
-        key, columns, path = (tuple(value[name]) for name in ("key", "columns", "path"))
-        return Block(value["table"], value["verb"], key, columns, keys, before, after, path=path)
-    except (KeyError, TypeError):
+        if packed is None:  # as version 1 wrote it: the values are in the JSON
+            keys, before, after = (decode_columns(head[name]) for name in ARRAYS)
+        else:
+            keys, before, after = _parted(unpack(packed), [head[name] for name in ARRAYS])
+        key, columns, path = (tuple(head[name]) for name in ("key", "columns", "path"))
+        return Block(head["table"], head["verb"], key, columns, keys, before, after, path=path)
+    except (KeyError, TypeError, ValueError):
         raise PlanError(
             "stored images cannot be read", hint="the journal was changed by hand; compare with a backup"
         ) from None
+
+
+def _parted(arrays: Sequence[pa.Array], sizes: Sequence[int]) -> Iterator[tuple[pa.Array, ...]]:
+    """Keys, before and after out of one row of columns."""
+    if sum(sizes) != len(arrays) or min(sizes) < 0:
+        raise ValueError(f"{len(arrays)} columns, {sum(sizes)} were expected")
+    ends = list(accumulate(sizes))
+    return (tuple(arrays[end - size : end]) for size, end in zip(sizes, ends, strict=True))
 
 
 def _joined(parts: list[Block]) -> Block:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -24,7 +25,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 __all__ = ["SCHEMA", "VERSION", "Moment", "Tables", "tables", "tables_of"]
 
-VERSION = 1
+VERSION = 2
 """The version of these tables. Whoever changes them adds to `UPGRADES` how an older journal becomes one."""
 SCHEMA = "syncnb"
 """The PostgreSQL schema of the journal, unless it was installed by another name."""
@@ -123,6 +124,7 @@ def _define(schema: str | None, prefix: str) -> Tables:
             Column("step", Integer, primary_key=True, autoincrement=False),
             Column("part", Integer, primary_key=True, autoincrement=False),
             Column("payload", Text, nullable=False),
+            Column("packed", LargeBinary),  # the values, since version 2; before, they were in the payload
         ),
     )
 
