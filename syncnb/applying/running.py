@@ -49,7 +49,7 @@ def apply(
     UnknownOutcome where the answer to COMMIT was lost and could not be settled.
     """
     target = check_call(plan, store, allow)
-    if not len(plan):
+    if not len(plan) and not plan.maps:
         return Report(plan.id, None, "nothing to do")
     run = _Run(plan, target, tuple(allow), rest)
     _prepare(target)
@@ -147,7 +147,7 @@ class _Run:
                 plan_id=self.plan.id,
                 source=self.plan.source,
                 kind="undo" if self.plan.undo_of is not None else "apply",
-                records=len(self.plan),
+                records=len(self.plan) + sum(len(each) - each.fresh for each in self.plan.maps),
                 caller=caller,
                 approved_by=approved_by,
                 allowed=self.allow,
@@ -204,6 +204,7 @@ class _Run:
             for step, found in enumerate(done, 1):
                 if found.image is not None and len(found.image):
                     journal.store_images(writer.sql, self.number, step, found.image)
+            journal.store_id_maps(writer.sql, self.number, self.plan.source_id, self.plan.maps)
             report = self._report("applied", done, notes)
             journal.finish_run(
                 writer.sql, self.number, status="success", counts=_totals(report), report=report
@@ -239,6 +240,9 @@ class _Run:
             name = VERBS[block.verb]
             there[name] = there.get(name, 0) + found.written
             there["rejected"] = there.get("rejected", 0) + len(found.refused)
+        for each in self.plan.maps if status == "applied" else ():
+            there = totals.setdefault(each.table, {})
+            there["mapped"] = there.get("mapped", 0) + len(each) - each.fresh
         results = tuple(outcome for found in done for outcome in found.results)
         return Report(self.plan.id, self.number, status, totals, results, notes, GUARANTEE)  # type: ignore[arg-type]
 
@@ -291,7 +295,8 @@ def _spoilt(writer: Writer, blocks: Sequence[Block], done: list[Done], tables: d
 
 
 def _totals(report: Report) -> dict[str, int]:
-    return {name: sum(n.get(name, 0) for n in report.totals.values()) for name in VERBS.values()}
+    names = (*VERBS.values(), "mapped")
+    return {name: sum(n.get(name, 0) for n in report.totals.values()) for name in names}
 
 
 def _advanced(writer: Writer, blocks: Sequence[Block], tables: dict[str, Table]) -> Iterator[str]:

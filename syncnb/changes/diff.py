@@ -1,5 +1,6 @@
 """What differs between two stores: one value for all tables."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from syncnb.changes.conflicts import conflicts_frame
 from syncnb.changes.table_diff import TableDiff, Verdict
 from syncnb.errors import SchemaError
 from syncnb.rendering import Cell, Sheet, frame
@@ -85,6 +87,17 @@ class Diff(Mapping[str, TableDiff]):
         )
 
     @cached_property
+    def conflicts(self) -> pd.DataFrame:
+        """Ids that do not mean the same thing on both sides, a line each.
+
+        Columns: table, class, local_id, remote_id, natural_key, local, remote, local_children,
+        remote_children, why. class: `id collision` (one id, two things), `twin` (one thing, two ids),
+        `rename or collision` (nobody can tell: `ids=` of `diff` does), `renamed`, `duplicate natural key`,
+        `natural key is NULL`.
+        """
+        return conflicts_frame(conflict for table in self.tables for conflict in table.conflicts)
+
+    @cached_property
     def how(self) -> pd.DataFrame:
         """How each table was compared: strategy, why, rows, seconds."""
         names = ("strategy", "why", "rows", "seconds")
@@ -109,7 +122,8 @@ class Diff(Mapping[str, TableDiff]):
             ]
             for table in self.tables
         ]
-        notes = [f"{table.name}: {entry}" for table in self.tables for entry in table.uncompared]
+        notes = [f"{table.name}: {note}" for table in self.tables for note in _identity_notes(table)]
+        notes += [f"{table.name}: {entry}" for table in self.tables for entry in table.uncompared]
         for side, names in (("local", self.unmatched_local), ("remote", self.unmatched_remote)):
             if names:
                 notes.append(f"only in {side}, not compared: {', '.join(names)}")
@@ -121,6 +135,16 @@ class Diff(Mapping[str, TableDiff]):
 
     def _repr_html_(self) -> str:
         return self._sheet().html()
+
+
+def _identity_notes(table: TableDiff) -> Iterator[str]:
+    if table.ids.mapped:
+        rows = "1 row is" if table.ids.mapped == 1 else f"{table.ids.mapped:,} rows are"
+        yield f"{rows} the same under another id (mapped)"
+    if table.conflicts:
+        kinds = Counter(conflict.kind.value for conflict in table.conflicts)
+        told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        yield f"same id is not always same thing: {told} (.conflicts)"
 
 
 SUMMARY = (
@@ -145,7 +169,7 @@ def _summary_row(table: TableDiff) -> tuple[Any, ...]:
     counts = table.counts
     return (
         table.name, ", ".join(table.pair.key_names), counts.rows_local, counts.rows_remote, counts.same,
-        counts.changed, counts.only_local, counts.only_remote, 0, 0,
+        counts.changed, counts.only_local, counts.only_remote, len(table.conflicts), 0,
         counts.uncompared_local + counts.uncompared_remote, table.verdict, sum(table.by_rule.values()),
     )  # fmt: skip
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from syncnb.changes.ids import Ids, names
 from syncnb.changes.keys import key_text
 from syncnb.changes.pairs import ColumnPair, TablePair
 from syncnb.rendering import Cell, Sheet
-from syncnb.values.raw import Raw
+from syncnb.values.raw import Raw, from_python
 from syncnb.values.reading import as_text, canonical_text, storage_class, why
 from syncnb.values.rules import Answer, judge
 
@@ -59,12 +60,15 @@ class Explanation:
         return self._sheet().html()
 
 
-def explanation(pair: TablePair, at: int, local: Row, remote: Row) -> Explanation:
-    """Why the cell in column `at` of this row (None where a side lacks it) is the same or not."""
+def explanation(pair: TablePair, at: int, local: Row, remote: Row, parent: Ids | None = None) -> Explanation:
+    """Why the cell in column `at` of this row (None where a side lacks it) is the same or not.
+
+    `parent` are the ids of the table that the column refers to, where some of them are not the same on both sides.
+    """
     column = pair.columns[at]
     ours, theirs = (None if row is None else row[at] for row in (local, remote))
     there = local or remote or ()
-    answer, reason = _judged(column, ours, theirs)
+    answer, reason = _judged(column, ours, theirs) if parent is None else _led(column, ours, theirs, parent)
     if local is None or remote is None:
         answer, reason = Answer.DIFFERENT, f"{'local' if local is None else 'remote'} has no such row"
     return Explanation(
@@ -85,6 +89,18 @@ def _judged(column: ColumnPair, ours: Raw, theirs: Raw) -> tuple[Answer, str]:
     if answer is Answer.SAME and judge(column.rule, ours, theirs) is not Answer.SAME:
         reason = f"within the tolerance of {column.tolerance}: {reason}"
     return answer, reason
+
+
+def _led(column: ColumnPair, ours: Raw, theirs: Raw, parent: Ids) -> tuple[Answer, str]:
+    """A reference is the same where it leads to the same thing."""
+    here = names(column.rule, from_python([ours]), "local")
+    there, lost = parent.across(here, "local")
+    wanted = names(column.rule, from_python([theirs]), "remote")
+    if here.equals(there):
+        return _judged(column, ours, theirs)
+    if lost[0] or not there.equals(wanted):
+        return Answer.DIFFERENT, f"local {as_text(ours)} and remote {as_text(theirs)} are different things"
+    return Answer.SAME, f"local {as_text(ours)} is remote {as_text(theirs)}: the same thing"
 
 
 def _held(column: ColumnPair, value: Raw, declared: str, canonical: str) -> Held:

@@ -106,11 +106,8 @@ def table_frames(diff: "TableDiff") -> TableFrames:
             columns[f"{column.name}.remote"] = both.slice(len(local))
             odd += [(row % len(local), column.name, *rest) for row, *rest in strange]
     order = _order(diff, keys)
-    states = [
-        name
-        for name, size in zip(("changed", "only_local", "only_remote"), parts.sizes, strict=True)
-        for _ in range(size)
-    ]
+    states = ["conflict" if diff.is_unsure(row) else "changed" for row in range(parts.sizes[0])]
+    states += ["only_local"] * parts.sizes[1] + ["only_remote"] * parts.sizes[2]
     ordered = {**_key_columns(diff, keys, columns), "state": pa.array(states, pa.string()), **columns}
     rows = frame({name: array.take(order) for name, array in ordered.items()})
     return TableFrames(rows, _odd_frame(diff, parts, odd))
@@ -193,11 +190,13 @@ def _column_cells(diff: "TableDiff", at: int) -> Iterator[tuple[int, str | None,
     rows = np.flatnonzero(diff.differs[:, at]) if len(diff.differs) else np.array([], dtype=np.int64)
     if not len(rows):
         return
-    rule, take = diff.pair.columns[at].rule, pa.array(rows)
+    column, take = diff.pair.columns[at], pa.array(rows)
+    rule, refers = column.rule, column.name in diff.parents
     ours, theirs = (
         to_python(diff.changed_local.columns[at].take(take)),
         to_python(diff.changed_remote.columns[at].take(take)),
     )
     for row, local, remote in zip(rows.tolist(), ours, theirs, strict=True):
         shown = [None if value is None else as_text(value, rule) for value in (local, remote)]
-        yield row, shown[0], shown[1], why(rule, local, remote)
+        reason = "refers to another thing" if refers and None not in shown else why(rule, local, remote)
+        yield row, shown[0], shown[1], reason

@@ -7,7 +7,7 @@ from typing import Literal
 from syncnb.schema import Column, Table
 from syncnb.values.rules import Rule
 
-__all__ = ["ColumnPair", "TablePair", "Uncompared"]
+__all__ = ["ColumnPair", "Link", "TablePair", "Uncompared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class ColumnPair:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A column that holds ids of another compared table."""
+
+    column: ColumnPair
+    parent: str
+    """The name of that table's pair."""
+
+
+@dataclass(frozen=True, slots=True)
 class TablePair:
     """A local table and the remote one that holds the same rows."""
 
@@ -59,6 +68,14 @@ class TablePair:
     """Whether NULL in the key matches NULL: told keys, and rules that are NULLS NOT DISTINCT."""
     left_out: tuple[Uncompared, ...] = ()
     """Columns that cannot or shall not be compared."""
+    surrogate: bool = False
+    """Whether the key is an id that a machine made, which need not mean the same thing on both sides."""
+    natural: tuple[ColumnPair, ...] = ()
+    """What identifies the thing behind a surrogate id; empty where nothing does."""
+    natural_from: str = ""
+    """Where the natural key comes from, in words."""
+    links: tuple[Link, ...] = ()
+    """The columns that hold ids of other compared tables, or of this one."""
 
     @property
     def name(self) -> str:

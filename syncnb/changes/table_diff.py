@@ -10,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from syncnb.changes import frames
+from syncnb.changes.conflicts import Conflict, conflicts_frame
 from syncnb.changes.explaining import Explanation, explanation
+from syncnb.changes.ids import Ids
 from syncnb.changes.keys import key_text, key_token, plain
 from syncnb.changes.pairs import TablePair, Uncompared
 from syncnb.changes.sheets import table_sheet
@@ -23,7 +25,7 @@ __all__ = ["Counts", "Explanation", "Mismatch", "RowSet", "TableDiff"]
 
 Place: TypeAlias = "tuple[RowSet, int] | None"
 Verdict = Literal["equal", "equal_except", "different"]
-State = Literal["changed", "only_local", "only_remote"]
+State = Literal["changed", "only_local", "only_remote", "conflict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,15 @@ class TableDiff:
     skipped: tuple[tuple[str, str, str], ...] = ()
     """Side, key and reason of the first thousand rows that could not be compared."""
     how: Mapping[str, Any] = field(default_factory=dict)
+    unsure: "np.ndarray[tuple[int], np.dtype[np.bool_]]" = field(
+        default_factory=lambda: np.zeros(0, np.bool_)
+    )
+    """Of the changed rows, those that may be one thing or two: the same id, another natural key."""
+    ids: Ids = field(default_factory=Ids)
+    """The ids of this table that do not mean the same thing on both sides."""
+    parents: Mapping[str, Ids] = field(default_factory=dict)
+    """The same of the tables that a column refers to, by column; those left out mean the same."""
+    conflicts: tuple[Conflict, ...] = ()
     lookup: Callable[[Hashable], tuple[tuple[Raw, ...] | None, tuple[Raw, ...] | None]] | None = field(
         default=None, repr=False, compare=False
     )
@@ -99,6 +110,10 @@ class TableDiff:
     @property
     def name(self) -> str:
         return self.pair.name
+
+    def is_unsure(self, row: int) -> bool:
+        """Whether a changed row may be one thing or two."""
+        return bool(len(self.unsure) and self.unsure[row])
 
     @property
     def verdict(self) -> Verdict:
@@ -143,13 +158,19 @@ class TableDiff:
             }
         )
 
+    @property
+    def conflicts_frame(self) -> pd.DataFrame:
+        """The conflicts of identity of this table, a line each, as `Diff.conflicts` has them."""
+        return conflicts_frame(self.conflicts)
+
     def mismatches(self) -> Iterator[Mismatch]:
         """The differing rows as objects, one at a time."""
         names, key = self.cell_names, [self.cell_names.index(name) for name in self.pair.key_names]
         for at in range(len(self.changed_local)):
             local, remote = self.changed_local.row(at), self.changed_remote.row(at)
             changed = tuple(name for name, differs in zip(names, self.differs[at], strict=True) if differs)
-            yield Mismatch(tuple(local[k] for k in key), "changed", local, remote, changed)
+            state: State = "conflict" if self.is_unsure(at) else "changed"
+            yield Mismatch(tuple(local[k] for k in key), state, local, remote, changed)
         for at in range(len(self.only_local)):
             row = self.only_local.row(at)
             yield Mismatch(tuple(row[k] for k in key), "only_local", row, None, ())
@@ -179,7 +200,7 @@ class TableDiff:
             raise SchemaError(
                 f"{self.name} has no row {key!r}", hint=f"the key is {', '.join(self.pair.key_names)}"
             )
-        return explanation(self.pair, names.index(column), local, remote)
+        return explanation(self.pair, names.index(column), local, remote, self.parents.get(column))
 
     @cached_property
     def _by_text(self) -> dict[str, Hashable]:
@@ -209,7 +230,8 @@ class TableDiff:
         for at, token in enumerate(self._tokens(self.only_local, "local")):
             places[token] = ((self.only_local, at), None)
         for at, token in enumerate(self._tokens(self.only_remote, "remote")):
-            places[token] = (None, (self.only_remote, at))
+            # Where ids are numbered apart, one id may be two rows: then the local one is meant.
+            places.setdefault(token, (None, (self.only_remote, at)))
         return places
 
     def _tokens(self, rows: RowSet, side: Side) -> list[Hashable]:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from syncnb.changes import Counts, RowSet, TableDiff, TablePair, Uncompared
+from syncnb.changes import Conflict, Counts, Ids, RowSet, TableDiff, TablePair, Uncompared
 from syncnb.changes.keys import key_text
-from syncnb.values.columns import compare
+from syncnb.comparing.entities import Entities, Known
+from syncnb.comparing.settling import Settled, settled
 from syncnb.values.raw import concat, to_python
 from syncnb.values.rules import Side
 
@@ -24,12 +25,17 @@ LISTED = 1000
 class Collector:
     """Takes in rows as a strategy pairs them, and becomes a TableDiff.
 
-    Rows come in any order; every row of either side must come exactly once.
+    Rows come in any order; every row of either side must come exactly once. Rows with one key that may be
+    two things are kept apart until `settle`.
     """
 
-    def __init__(self, pair: TablePair, *, limit: int | None = None) -> None:
+    def __init__(
+        self, pair: TablePair, *, limit: int | None = None, entities: Entities | None = None
+    ) -> None:
         self.pair = pair
-        self.limit = limit
+        self.entities = entities or Entities(pair, "", {}, Known())
+        # Who is who cannot be said before all rows are there.
+        self.limit = None if self.entities.concerned else limit
         self.key_at = [pair.columns.index(column) for column in pair.key]
         self.rows = {"local": 0, "remote": 0}
         self.same = 0
@@ -38,12 +44,15 @@ class Collector:
         }
         self.counts = {"left": 0, "local": 0, "remote": 0}
         self.differs: list[np.ndarray[Any, Any]] = []
+        self.unsure: list[np.ndarray[Any, Any]] = []
         self.cells = np.zeros(len(pair.columns), dtype=np.int64)
         self.unknown = np.zeros(len(pair.columns), dtype=np.int64)
         self.by_rule = np.zeros(len(pair.columns), dtype=np.int64)
         self.doubts: dict[int, str] = {}
         self.skipped: dict[str, dict[Side, int]] = {}
         self.skipped_rows: list[tuple[str, str, str]] = []
+        self.pools: dict[Side, list[pa.Array]] = {}
+        """The rows that `settle` had to match."""
 
     @property
     def full(self) -> bool:
@@ -52,14 +61,47 @@ class Collector:
 
     def pairs(self, local: Columns, remote: Columns) -> None:
         """Rows of the same key, side by side."""
+        apart = self.entities.apart(local, remote)
+        if not apart.any():
+            self._compare(local, remote)
+            return
+        split, together = np.flatnonzero(apart), pa.array(np.flatnonzero(~apart))
+        self.only("local", local, split)
+        self.only("remote", remote, split)
+        if len(together):
+            self._compare(*([column.take(together) for column in side] for side in (local, remote)))
+
+    def settle(self) -> Settled | None:
+        """Match the rows that have no partner of their own key by what they are; to be called once, at the end."""
+        if not self.entities.concerned or not (self.kept["local"] or self.kept["remote"]):
+            return None
+        pools: dict[Side, list[pa.Array]] = {
+            side: [concat([batch[at] for batch in self.kept[side]]) for at in range(len(self.pair.columns))]
+            for side in ("local", "remote")
+        }
+        for side in pools:
+            self.rows[side] -= self.counts[side]
+            self.counts[side], self.kept[side] = 0, []
+        found = settled(self.entities, pools["local"], pools["remote"])
+        for (here, there), unsure in ((found.pairs, False), (found.unsure, True)):
+            if len(here):
+                left = [column.take(pa.array(here)) for column in pools["local"]]
+                self._compare(left, [c.take(pa.array(there)) for c in pools["remote"]], unsure=unsure)
+        for side, rows in found.alone.items():
+            self.only(side, pools[side], rows)
+        self.pools = pools
+        return found
+
+    def _compare(self, local: Columns, remote: Columns, *, unsure: bool = False) -> None:
+        """Rows of the same thing, as far as anybody can tell, side by side."""
         rows = len(local[0])
         self.rows["local"] += rows
         self.rows["remote"] += rows
         differs = np.zeros((rows, len(local)), dtype=np.bool_)
-        for at, column in enumerate(self.pair.columns):
+        for at in range(len(self.pair.columns)):
             if at in self.key_at:
                 continue
-            cells = compare(column.rule, local[at], remote[at], column.tolerance)
+            cells = self.entities.cells(at, local[at], remote[at])
             differs[:, at] = cells.differs
             self.unknown[at] += int(cells.unknown.sum())
             if cells.doubt:
@@ -71,6 +113,7 @@ class Collector:
             self._keep("left", local, changed)
             self._keep("right", remote, changed)
             self.differs.append(differs[changed])
+            self.unsure.append(np.full(len(changed), unsure))
             self.cells += differs.sum(axis=0)
 
     def only(self, side: Side, columns: Columns, rows: "np.ndarray[Any, Any] | None" = None) -> None:
@@ -105,7 +148,13 @@ class Collector:
             # A copy: what is kept must not hold on to the whole batch it came from.
             self.kept[where].append([column.take(pa.array(rows)) for column in columns])
 
-    def finish(self, how: Mapping[str, Any], uncompared: Sequence[Uncompared] = ()) -> TableDiff:
+    def finish(
+        self,
+        how: Mapping[str, Any],
+        uncompared: Sequence[Uncompared] = (),
+        ids: Ids | None = None,
+        conflicts: Sequence[Conflict] = (),
+    ) -> TableDiff:
         """Everything that came in, as one value."""
         names = [column.name for column in self.pair.columns]
         skipped = {side: sum(there[side] for there in self.skipped.values()) for side in ("local", "remote")}
@@ -128,6 +177,14 @@ class Collector:
             uncompared=(*self._columns_left_out(), *uncompared, *self._rows_left_out()),
             skipped=tuple(self.skipped_rows),
             how=how,
+            unsure=np.concatenate(self.unsure) if self.unsure else np.zeros(0, dtype=np.bool_),
+            ids=Ids() if ids is None else ids,
+            parents={
+                self.pair.columns[at].name: parent
+                for at, parent in self.entities.links.items()
+                if len(parent) or parent.unsure
+            },
+            conflicts=tuple(conflicts),
         )
 
     def _row_set(self, where: str) -> RowSet:

@@ -1,19 +1,23 @@
 """The verb `diff`: opens both stores in one snapshot each, chooses a strategy a table, closes them."""
 
 import time
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
-from syncnb.changes import ColumnPair, Diff, TableDiff, TablePair, Uncompared
+from syncnb.changes import ColumnPair, Conflict, Diff, Ids, TableDiff, TablePair, Uncompared
 from syncnb.comparing.collecting import Collector
+from syncnb.comparing.describing import Children, described, in_conflict
+from syncnb.comparing.entities import Entities, Known
+from syncnb.comparing.knowing import known_ids
 from syncnb.comparing.partitioning import compare_shares, tokens
+from syncnb.comparing.settling import Settled
 from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.errors import SyncnbError
-from syncnb.matching import Matched, Names, Told, match
+from syncnb.matching import Matched, Names, Told, families, ids_told, match
 from syncnb.stores.port import Reader, Store
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
@@ -31,6 +35,7 @@ def diff(
     ignore: "Names | Mapping[str, Names]" = (),
     tolerance: Mapping[str, Any] | None = None,
     limit: int | None = None,
+    ids: "str | Sequence[str] | Mapping[str, Any] | None" = None,
     schemas: Sequence[str] | None = None,
     progress: bool | None = None,
 ) -> Diff:
@@ -43,7 +48,11 @@ def diff(
     columns: only these, or `{table: [names]}`; `{table: {local: remote}}` pairs differing names.
     ignore: columns not to compare, as `name`, `table.name` or `{table: [names]}`.
     tolerance: `{column: distance}` that still counts as the same: a number, or a timedelta for stamps.
-    limit: stop a table after so many differing rows; the verdict says so.
+    limit: stop a table after so many differing rows; the verdict says so. Where ids have to be matched, all
+        rows are read.
+    ids: `"meaningless"` where each side makes the ids of its rows on its own (all tables, or a list of them):
+        then one id and two natural keys are two things. `{table: {id: "same"}}` or `"different"` says it of
+        single ids. With `key=` told as well, that identifies the rows, and their ids are not compared.
     schemas: PostgreSQL schemas beside those on the search path.
     progress: a progress bar; by default where a diff takes longer than two seconds.
 
@@ -53,7 +62,7 @@ def diff(
         raise SyncnbError(
             f"limit is {limit}", hint="give the number of differing rows after which to stop, from 1"
         )
-    told = Told(tables=tables, key=key, columns=columns, ignore=ignore, tolerance=tolerance or {})
+    told = Told(tables=tables, key=key, columns=columns, ignore=ignore, tolerance=tolerance or {}, ids=ids)
     return diff_told(local, remote, told, limit=limit, schemas=schemas, progress=progress)
 
 
@@ -76,7 +85,8 @@ def diff_told(
     with local.reading() as here, remote.reading() as there:
         matched = match(here.schema(schemas), there.schema(schemas), told, (local.timezone, remote.timezone))
         with _bar(matched, here, there, shown=progress) as bar:
-            tables = tuple(_compare_table(pair, here, there, limit, bar) for pair in matched.pairs)
+            known = known_ids(matched.pairs, (local, remote), (here, there))
+            tables = _Comparison(told, {"local": here, "remote": there}, limit, bar, known).of(matched.pairs)
     stores = (local, remote)
     return Diff(
         local=local.name,
@@ -108,33 +118,113 @@ def _bar(matched: Matched, here: Reader, there: Reader, *, shown: bool | None) -
     )
 
 
-def _compare_table(pair: TablePair, here: Reader, there: Reader, limit: int | None, bar: Any) -> TableDiff:
-    bar.set_description(pair.name, refresh=False)
-    started = time.perf_counter()
-    readers: dict[Side, Reader] = {"local": here, "remote": there}
-    if not pair.columns:
-        nothing = Uncompared("rows", "rows", None, "no column can be compared")
-        return Collector(pair).finish({"strategy": "none", "why": nothing.why, "rows": 0}, [nothing])
-    reason = streamable(pair)
-    if reason is None:
-        try:
-            found = _stream(pair, readers, limit, bar)
-            return _finish(found, "stream", "both sides in key order", started)
-        except OutOfOrder as problem:
-            reason = str(problem)
-    found = Collector(pair, limit=limit)
-    compare_shares(pair, lambda side: _batches(pair, side, readers[side], ordered=False), found, bar)
-    return _finish(found, "partition", reason, started)
+CIRCLES = 25
+"""How often tables that refer to themselves or each other are read until nothing new is found of their ids."""
 
 
-def _stream(pair: TablePair, readers: dict[Side, Reader], limit: int | None, bar: Any) -> Collector:
-    found = Collector(pair, limit=limit)
-    with (
-        closing(_batches(pair, "local", readers["local"], ordered=True)) as ours,
-        closing(_batches(pair, "remote", readers["remote"], ordered=True)) as theirs,
-    ):
-        merge(Stream(pair, "local", ours), Stream(pair, "remote", theirs), found, bar)
-    return found
+@dataclass
+class _Comparison:
+    """All tables of two snapshots, parents before children, so that references are followed as they are met."""
+
+    told: Told
+    readers: "dict[Side, Reader]"
+    limit: int | None
+    bar: Any
+    known: Mapping[str, Known] = field(default_factory=dict)
+    ids: dict[str, Ids] = field(default_factory=dict)
+    children: Children = field(default_factory=Children)
+    found: dict[str, "_Found"] = field(default_factory=dict)
+
+    def of(self, pairs: Sequence[TablePair]) -> tuple[TableDiff, ...]:
+        for family in families(pairs):
+            self._family(family)
+        return tuple(self._finished(self.found[pair.name]) for pair in pairs)
+
+    def _family(self, family: Sequence[TablePair]) -> None:
+        """Tables in a circle of references: again, as long as an answer for one is news for another."""
+        names = {pair.name for pair in family}
+        circle = any(link.parent in names for pair in family for link in pair.links)
+        for _ in range(CIRCLES):
+            news = [self._read(pair) for pair in family]
+            if not circle or not any(news):
+                return
+        for pair in family:
+            self.found[pair.name].extra.append(
+                Uncompared("rows", "rows", None, "references in a circle: who is who could not be settled")
+            )
+
+    def _read(self, pair: TablePair) -> bool:
+        """Compare one table. Whether its ids are not what they were thought to be."""
+        self.bar.set_description(pair.name, refresh=False)
+        started = time.perf_counter()
+        self.children.start(pair)
+        found = self._compared(pair)
+        found.settled = found.collector.settle()
+        found.seconds = time.perf_counter() - started
+        before, ids = self.ids.get(pair.name, Ids()), found.settled.ids if found.settled else Ids()
+        self.found[pair.name], self.ids[pair.name] = found, ids
+        news = before.as_text != ids.as_text or before.unsure != ids.unsure
+        if pair.surrogate and found.settled is not None:
+            watched = in_conflict(pair, found.settled, found.collector.pools)
+            news = self.children.watch(pair.name, watched) or news
+        return news
+
+    def _compared(self, pair: TablePair) -> "_Found":
+        if not pair.columns:
+            nothing = Uncompared("rows", "rows", None, "no column can be compared")
+            return _Found(self._collector(pair), "none", nothing.why, [nothing])
+        reason = streamable(pair)
+        if reason is None:
+            found = self._collector(pair)
+            try:
+                with (
+                    closing(self._batches(pair, "local", ordered=True)) as ours,
+                    closing(self._batches(pair, "remote", ordered=True)) as theirs,
+                ):
+                    merge(Stream(pair, "local", ours), Stream(pair, "remote", theirs), found, self.bar)
+                return _Found(found, "stream", "both sides in key order")
+            except OutOfOrder as problem:
+                reason = str(problem)
+                self.children.start(pair)
+        found = self._collector(pair)
+        compare_shares(pair, lambda side: self._batches(pair, side, ordered=False), found, self.bar)
+        return _Found(found, "partition", reason)
+
+    def _collector(self, pair: TablePair) -> Collector:
+        known = self.known.get(pair.name, Known())
+        entities = Entities(pair, ids_told(pair, self.told), self.ids, known)
+        return Collector(pair, limit=self.limit, entities=entities)
+
+    def _batches(self, pair: TablePair, side: Side, *, ordered: bool) -> Generator[pa.RecordBatch]:
+        for batch in _batches(pair, side, self.readers[side], ordered=ordered):
+            self.children.count(pair, side, batch.columns)
+            yield batch
+
+    def _finished(self, found: "_Found") -> TableDiff:
+        collector, settled = found.collector, found.settled
+        conflicts: tuple[Conflict, ...] = ()
+        if settled is not None and collector.pair.surrogate:
+            conflicts = described(collector.pair, settled, collector.pools, self.children)
+        how = {
+            "strategy": found.strategy,
+            "why": found.reason,
+            "rows": sum(collector.rows.values()),
+            "seconds": found.seconds,
+        }
+        extra = [*found.extra, *_hidden(collector)]
+        return collector.finish(how, extra, settled.ids if settled else None, conflicts)
+
+
+@dataclass
+class _Found:
+    """One table as it was read last."""
+
+    collector: Collector
+    strategy: str
+    reason: str
+    extra: list[Uncompared] = field(default_factory=list)
+    settled: Settled | None = None
+    seconds: float = 0.0
 
 
 def _batches(pair: TablePair, side: Side, reader: Reader, *, ordered: bool) -> Generator[pa.RecordBatch]:
@@ -148,24 +238,13 @@ def _on(side: Side, column: ColumnPair) -> Any:
     return column.local if side == "local" else column.remote
 
 
-def _finish(found: Collector, strategy: str, reason: str, started: float) -> TableDiff:
-    how = {
-        "strategy": strategy,
-        "why": reason,
-        "rows": sum(found.rows.values()),
-        "seconds": time.perf_counter() - started,
-    }
-    extra = []
+def _hidden(found: Collector) -> Iterator[Uncompared]:
+    """Rows that were not seen, as far as that is known."""
     if found.full:
-        extra.append(
-            Uncompared("rows", "rows", None, f"stopped at the limit of {found.limit} differing rows")
-        )
-    extra += [
-        Uncompared("rows", "rows", None, f"row-level security hides rows of {side} from this role")
-        for side, table in (("local", found.pair.local), ("remote", found.pair.remote))
-        if table.row_security
-    ]
-    return found.finish(how, extra)
+        yield Uncompared("rows", "rows", None, f"stopped at the limit of {found.limit} differing rows")
+    for side, table in (("local", found.pair.local), ("remote", found.pair.remote)):
+        if table.row_security:
+            yield Uncompared("rows", "rows", None, f"row-level security hides rows of {side} from this role")
 
 
 def _lookup(pair: TablePair, stores: tuple[Store, Store]) -> Callable[[Hashable], tuple[Any, Any]]:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from syncnb.changes import TablePair
 from syncnb.comparing.collecting import Collector, Columns
+from syncnb.comparing.joining import join
 from syncnb.values.arrays import mask
 from syncnb.values.rules import Side
 
@@ -166,20 +167,3 @@ def _window(left: Chunk, right: Chunk, found: Collector) -> None:
 def _take(columns: Columns, rows: np.ndarray[Any, Any]) -> list[pa.Array]:
     wanted = pa.array(rows)
     return [column.take(wanted) for column in columns]
-
-
-def join(
-    left: Sequence[pa.Array], right: Sequence[pa.Array]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The rows that have the same key on both sides, in the left one's order. Keys are unique a side."""
-    codes = np.zeros(len(left[0]) + len(right[0]), dtype=np.int64)
-    for ours, theirs in zip(left, right, strict=True):
-        both = pc.dictionary_encode(pa.concat_arrays([ours, theirs]))
-        part = both.indices.to_numpy().astype(np.int64)
-        # Renumbered densely each time, so that the product of many columns cannot overflow.
-        codes = np.unique(codes * (len(both.dictionary) + 1) + part, return_inverse=True)[1]
-    _, here, there = np.intersect1d(
-        codes[: len(left[0])], codes[len(left[0]) :], assume_unique=True, return_indices=True
-    )
-    order = np.argsort(here)
-    return here[order], there[order]

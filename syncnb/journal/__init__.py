@@ -1,6 +1,7 @@
 """Our own tables in a target: runs, markers of committed stages, images of written rows."""
 
 from syncnb.journal.ddl import install_sql
+from syncnb.journal.id_maps import read_id_maps, store_id_maps
 from syncnb.journal.imaging import Purge, purge, read_images, store_images
 from syncnb.journal.installing import install, is_installed, store_id, version
 from syncnb.journal.reading import journal_connection
@@ -37,12 +38,14 @@ __all__ = [
     "marker",
     "missing_rights",
     "purge",
+    "read_id_maps",
     "read_images",
     "renew",
     "run_report",
     "runs",
     "settle",
     "store_id",
+    "store_id_maps",
     "store_images",
     "version",
 ]

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate, groupby
+from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, delete, func, insert, literal_column, null, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, literal_column, null, select, update
 
 from syncnb import clock
 from syncnb.errors import PlanError
@@ -63,8 +64,8 @@ def read_images(connection: Connection, run: int) -> Iterator[Block]:
 
 def _is_packed(connection: Connection, ours: Tables) -> bool:
     """Whether images may have packed columns; a journal of version 1, which is read as it is, has none."""
-    found = connection.execute(select(literal_column("*")).select_from(ours.images).limit(0))
-    return "packed" in found.keys()  # noqa: SIM118 - the keys of a result, not of a dict
+    every: Select[Any] = select(literal_column("*")).select_from(ours.images)
+    return "packed" in set(connection.execute(every.limit(0)).keys())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from syncnb.stores.port import Store
+from syncnb.stores.port import Reader, Store
 
-__all__ = ["journal_connection"]
+__all__ = ["journal_connection", "within"]
 
 
 @contextmanager
@@ -17,9 +17,17 @@ def journal_connection(store: Store) -> Iterator[Connection | None]:
     if store.dialect == "frame":
         yield None
         return
+    with store.reading() as reader:
+        yield within(reader, store.dialect)
+
+
+def within(reader: Reader, dialect: str) -> Connection | None:
+    """The same snapshot as a connection of SQLAlchemy; None for frames."""
+    if dialect == "frame":
+        return None
     # Only now: the drivers need not be there before something is read with them.
     from syncnb.stores.core import postgres_core, sqlite_core
 
-    on: Any = postgres_core if store.dialect == "postgresql" else sqlite_core
-    with store.reading() as reader:
-        yield on(reader._connection)  # type: ignore[attr-defined]
+    on: Any = postgres_core if dialect == "postgresql" else sqlite_core
+    connection: Connection = on(reader._connection)  # type: ignore[attr-defined]
+    return connection

@@ -46,7 +46,7 @@ def present(connection: Connection) -> bool:
             RELATIONS, SCHEMAS, SCHEMAS.c.oid == RELATIONS.c.relnamespace
         )
         found = found.where(SCHEMAS.c.nspname == ours.schema)
-    return {each.name for each in ours.all} <= set(connection.scalars(found))
+    return {each.name for each in ours.first} <= set(connection.scalars(found))
 
 
 @said("looking for", reading=True)

@@ -61,7 +61,7 @@ class Moment(TypeDecorator[datetime]):
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The four tables as one engine has them."""
+    """The tables as one engine has them."""
 
     meta: Table
     """What holds for the journal as a whole: `version`, `store_id`."""
@@ -71,10 +71,17 @@ class Tables:
     """A row for each stage that was committed, written in its transaction: what settles a lost answer."""
     images: Table
     """The rows that were written, as they were before and after."""
+    id_maps: Table
+    """Which id of a source is which id here, where they are not the same; since version 2."""
 
     @property
     def all(self) -> tuple[Table, ...]:
         """In the order in which they can be made."""
+        return *self.first, self.id_maps
+
+    @property
+    def first(self) -> tuple[Table, ...]:
+        """Those that every journal has had from version 1 on."""
         return self.meta, self.runs, self.markers, self.images
 
     @property
@@ -125,6 +132,15 @@ def _define(schema: str | None, prefix: str) -> Tables:
             Column("part", Integer, primary_key=True, autoincrement=False),
             Column("payload", Text, nullable=False),
             Column("packed", LargeBinary),  # the values, since version 2; before, they were in the payload
+        ),
+        id_maps=Table(
+            f"{prefix}id_maps",
+            shelf,
+            _of_run(schema, prefix, primary_key=True),
+            Column("source_id", Text, primary_key=True),
+            Column("table", Text, primary_key=True),
+            Column("source", Text, primary_key=True),
+            Column("target", Text, nullable=False),
         ),
     )
 

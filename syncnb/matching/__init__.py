@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from syncnb.changes.pairs import TablePair
 from syncnb.errors import SchemaError
 from syncnb.matching.columns import compared_columns, only_wanted
+from syncnb.matching.identities import check_ids, families, identify, ids_told
 from syncnb.matching.keys import choose_key, told_key
 from syncnb.matching.tables import pair_tables
 from syncnb.matching.told import Names, Told, Zones, check_names, read_match_file
 from syncnb.matching.wishes import Wishes, wishes
 from syncnb.schema import Schema, Table
 
-__all__ = ["Matched", "Names", "Told", "match", "read_match_file"]
+__all__ = ["Matched", "Names", "Told", "families", "ids_told", "match", "read_match_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ def match(local: Schema, remote: Schema, told: Told, zones: tuple[Zones, Zones] 
         )
     check_names(told, tables)
     wished = wishes(told, tables)
-    pairs = tuple(_pair(table, told, wished, zones) for table in tables)
-    return Matched(pairs, only_local, only_remote)
+    pairs = [_pair(table, told, wished, zones) for table in tables]
+    check_ids(told.ids, pairs)
+    return Matched(identify(pairs, told), only_local, only_remote)
 
 
 def _names(schema: Schema) -> str:

@@ -27,6 +27,8 @@ class Told:
     columns: "Sequence[str] | Mapping[str, Sequence[str] | Mapping[str, str]] | None" = None
     ignore: "Names | Mapping[str, Names]" = ()
     tolerance: Mapping[str, Any] = field(default_factory=dict)
+    ids: "str | Sequence[str] | Mapping[str, Any] | None" = None
+    """Tables whose ids each side makes on its own, or a word for single ids."""
 
 
 def read_match_file(path: str | Path) -> tuple[Told, Zones]:

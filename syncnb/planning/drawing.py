@@ -8,14 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from syncnb import clock
-from syncnb.changes import ColumnPair, Diff, RowSet, TableDiff
+from syncnb.changes import ColumnPair, Diff, RowSet, TableDiff, TablePair
+from syncnb.changes.ids import names
 from syncnb.changes.keys import key_text
 from syncnb.errors import PlanError
 from syncnb.journal import is_installed, journal_connection, last_run
+from syncnb.matching import families
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import hazards_of
 from syncnb.planning.ordering import in_order, parents_first
 from syncnb.planning.plans import OpenRow, Plan
+from syncnb.planning.rekeying import RENAME, Collisions, Rekeying, check_collisions
 from syncnb.resolving import Decisions, Policy, check_tables, decide
 from syncnb.schema import Column, Schema, Table
 from syncnb.steps import Block, Hazard, Verb
@@ -27,7 +30,14 @@ from syncnb.values.writing import write_column
 __all__ = ["plan"]
 
 
-def plan(d: Diff, *, into: Store, resolve: Policy = None, deletes: bool = False) -> Plan:
+def plan(
+    d: Diff,
+    *,
+    into: Store,
+    resolve: Policy = None,
+    deletes: bool = False,
+    collisions: Collisions = None,
+) -> Plan:
     """What shall be written into one side, so that it agrees with the other as far as was decided.
 
     d: the differences. into: one of the two stores that were compared; only it will be written.
@@ -35,6 +45,9 @@ def plan(d: Diff, *, into: Store, resolve: Policy = None, deletes: bool = False)
         `sn.newest(column)`, or `{table: policy, "*": policy}`. By default nobody: rows that differ stay
         open, and only rows that the target lacks are inserted.
     deletes: whether rows that only the target has are deleted.
+    collisions: what becomes of ids that are different things on the two sides. `"keep_both"`: the arriving row
+        gets a fresh id in the target, and what refers to it follows. `"rename"`: where nobody can tell whether
+        a row was renamed, it was. Both in a list, or `{table: ...}`. By default such rows stay open.
 
     Reads the target's catalogue, writes nothing. Raises PlanError where the tables have changed since the
     diff, refer to each other in a circle, or exchange unique values.
@@ -44,13 +57,19 @@ def plan(d: Diff, *, into: Store, resolve: Policy = None, deletes: bool = False)
         raise PlanError(f"{into.name} cannot be written to", hint="plan into the database, not into a frame")
     schema = _present_schema(d, side, into)
     check_tables(resolve, [table.pair for table in d.tables])
+    check_collisions(collisions)
+    source: Side = "remote" if side == "local" else "local"
+    rekeying = Rekeying(d, source, collisions, lambda pair: _greatest(d, pair))
+    by_name = {table.name: table for table in d.tables}
+    in_turn = [by_name[pair.name] for family in families([t.pair for t in d.tables]) for pair in family]
     drawn = [
-        _Drawing(table, side, schema.find(_target(table, side).label), into.dialect)
-        for table in d.tables
+        _Drawing(table, side, schema.find(_target(table, side).label), into.dialect, rekeying)
+        for table in in_turn
         if table.verdict == "different"
     ]
     for drawing in drawn:
         drawing.draw(resolve, deletes=deletes)
+    drawn.sort(key=lambda drawing: d.tables.index(drawing.diff))
     blocks = [block for drawing in drawn for block in drawing.blocks]
     return Plan(
         target=into.identity(),
@@ -67,7 +86,28 @@ def plan(d: Diff, *, into: Store, resolve: Policy = None, deletes: bool = False)
         open=tuple(row for drawing in drawn for row in drawing.open),
         after_run=_last_run(into),
         notes=tuple(dict.fromkeys(note for drawing in drawn for note in drawing.notes)),
+        maps=tuple(
+            found for drawing in drawn if (found := rekeying.maps(drawing.diff, drawing.table)) is not None
+        ),
+        source_id=_identity_of(d, source),
     )
+
+
+def _identity_of(d: Diff, side: Side) -> str:
+    """What the journal of the target knows the source by; empty for frames."""
+    store = d.stores[side == "remote"] if d.stores else None
+    return store.identity().id if isinstance(store, WritableStore) else ""
+
+
+def _greatest(d: Diff, pair: TablePair) -> int:
+    """The greatest id that either side has given in a table, so that the next one is nobody's."""
+    found = [0]
+    for store, table, column in zip(
+        d.stores or (), (pair.local, pair.remote), (pair.key[0].local, pair.key[0].remote), strict=True
+    ):
+        with store.reading() as reader:
+            found.append(reader.greatest(table, column.name) or 0)
+    return max(found)
 
 
 def _last_run(store: Store) -> int:
@@ -113,6 +153,7 @@ class _Drawing:
     side: Side
     table: Table
     dialect: str
+    rekeying: Rekeying
     blocks: list[Block] = field(default_factory=list)
     """As decided, not yet in order."""
     undecided: list[Block] = field(default_factory=list)
@@ -167,9 +208,17 @@ class _Drawing:
             )
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
-        self.blocks += self._block(
-            "delete", columns, gone, None, np.arange(len(gone)), f"only in {self.side}"
-        )
+        certain = self._certain(gone)
+        self.blocks += self._block("delete", columns, gone, None, certain, f"only in {self.side}")
+
+    def _certain(self, rows: RowSet) -> "np.ndarray[Any, Any]":
+        """The rows of which it is known what they are."""
+        unsure = self.diff.ids.unsure
+        if not unsure:
+            return np.arange(len(rows))
+        at = self._columns.index(self.diff.pair.key[0])
+        own = names(self._columns[at].rule, rows.columns[at], self.side).to_pylist()
+        return np.array([row for row, name in enumerate(own) if name not in unsure], dtype=np.int64)
 
     def all_hazards(self, schema: Schema) -> Iterator[Hazard]:
         """Hazards of the values, then of the table."""
@@ -200,13 +249,27 @@ class _Drawing:
         diff = self.diff
         if not diff.counts.changed:
             return
-        decisions = decide(diff, policy, now=clock.now())
+        decisions = self._held_back(decide(diff, policy, now=clock.now()))
         chosen = np.flatnonzero(decisions.winner == (1 if self.source == "local" else -1))
         self.blocks += self._update_blocks(chosen, decisions)
         self.undecided += self._update_blocks(np.flatnonzero(decisions.open), decisions)
         kept = len(decisions) - len(chosen) - int(decisions.open.sum())
         if kept:
             self.notes.append(f"{self.table.label}: {kept:,} rows that differ stay as the target has them")
+
+    def _held_back(self, decisions: Decisions) -> Decisions:
+        """No policy decides a row of which nobody knows what it is."""
+        words = self.rekeying.words(self.diff.pair)
+        held = {
+            row: conflict_why
+            for row in np.flatnonzero(self.diff.unsure).tolist()
+            if RENAME not in words
+            for conflict_why in [
+                "one thing, renamed, or two: .conflicts has the evidence, ids= in diff says it"
+            ]
+        }
+        held |= self.rekeying.doubtful(self.diff, range(len(decisions)))
+        return decisions.held_back(held)
 
     def _update_blocks(self, chosen: "np.ndarray[Any, Any]", decisions: Decisions) -> Iterator[Block]:
         """Rows that change the same columns go together, each with its own reason where there is one."""
@@ -226,6 +289,7 @@ class _Drawing:
     def _inserts(self) -> None:
         source = self._rows_of(self.source)
         if not len(source):
+            self.rekeying.arrive(self.diff)
             return
         names = {self._on_target(column).name for column in self._columns}
         needed = [
@@ -241,7 +305,11 @@ class _Drawing:
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
         why = f"only in {self.source}"
-        self.blocks += self._block("insert", columns, None, source, np.arange(len(source)), why)
+        left = self.rekeying.arrive(self.diff)
+        for at, reason in left.items():
+            self._open(source, at, reason)
+        arriving = np.array([at for at in range(len(source)) if at not in left], dtype=np.int64)
+        self.blocks += self._block("insert", columns, None, source, arriving, why)
 
     def _open(self, rows: RowSet, at: int, why: str) -> None:
         row = rows.row(at)
@@ -255,9 +323,10 @@ class _Drawing:
         column, target = self._columns[at], self._on_target(self._columns[at])
         changed = self.diff.changed_local if self.side == "local" else self.diff.changed_remote
         there = [rows.columns[at] for rows in (changed, self._rows_of(self.side)) if rows.columns]
+        values, nowhere = self.rekeying.column(self.diff, at, source.columns[at].take(take))
         written = write_column(
             column.rule,
-            source.columns[at].take(take),
+            values,
             self.source,
             target,
             self.dialect,
@@ -270,7 +339,7 @@ class _Drawing:
         if lossy:
             self.lossy[target.name] = self.lossy.get(target.name, 0) + lossy
         refused = {p.row: f"column {target.name}: {p.why}" for p in written.problems if p.what == "refused"}
-        return written.array, refused
+        return written.array, refused | nowhere
 
     def _strict(self, column: Column) -> bool:
         """Whether SQLite refuses values that are not of the column's type."""
@@ -287,7 +356,7 @@ class _Drawing:
         why: str | list[str],
     ) -> Iterator[Block]:
         """These rows and columns, without the rows whose values cannot be written, which are left open."""
-        take = pa.array(rows)
+        take = pa.array(rows, pa.int64())
         key_at = [self._columns.index(column) for column in self.diff.pair.key]
         before = {at: target.columns[at].take(take) for at in {*columns, *key_at}} if target else {}
         after: dict[int, pa.Array] = {}

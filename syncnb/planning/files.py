@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from syncnb.errors import PlanError
-from syncnb.steps import Block, Hazard
+from syncnb.steps import Block, Hazard, IdMap
 from syncnb.steps.codec import canonical, decode_columns, digest, encode_columns, parse
 from syncnb.stores.port import Identity
 
@@ -89,6 +89,10 @@ def _content(plan: "Plan") -> dict[str, Any]:
         "open": [[row.table, row.key, row.why, row.verb, row.decision, row.reason] for row in plan.open],
         "blocks": list(map(_block_content, plan.blocks)),
         "undecided": list(map(_block_content, plan.undecided)),
+        "maps": [
+            [each.table, each.key, list(each.source), list(each.target), each.fresh] for each in plan.maps
+        ],
+        "source_id": plan.source_id,
     }
 
 
@@ -127,6 +131,11 @@ def _plan(content: dict[str, Any], name: str) -> "Plan":
             undo_of=content["undo_of"],
             notes=tuple(content["notes"]),
             whole=content["whole"],
+            maps=tuple(
+                IdMap(table, key, tuple(own), tuple(there), fresh)
+                for table, key, own, there, fresh in content["maps"]
+            ),
+            source_id=content["source_id"],
         )
     except (KeyError, TypeError, ValueError):
         raise PlanError(f"{name} is no saved plan", hint=CHANGED) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from syncnb.planning import editing, files, previewing
 from syncnb.rendering import Sheet
-from syncnb.steps import Block, Change, Hazard
+from syncnb.steps import Block, Change, Hazard, IdMap
 from syncnb.stores.port import Identity
 from syncnb.values.rules import Side
 
@@ -62,6 +62,10 @@ class Plan:
     """The run that this plan takes back."""
     notes: tuple[str, ...] = ()
     """What a person should know: triggers that fire, what is kept, what cannot be taken back."""
+    maps: tuple[IdMap, ...] = ()
+    """Which ids of the source are which ids of the target, where they are not the same: kept with the run."""
+    source_id: str = ""
+    """Which database the source is, so that a later diff finds these maps; empty for frames."""
     whole: bool = True
     """False for one that was saved without its values: it can be read, not applied."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from syncnb.rendering import Cell, Sheet, frame
-from syncnb.steps import Block
+from syncnb.steps import Block, IdMap
 from syncnb.stores.statements import statement
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.reading import NULL, as_text
@@ -45,10 +45,20 @@ def _lines(plan: "Plan") -> Iterator[tuple[Any, ...]]:
         hazards[hazard.table] = ", ".join(filter(None, [hazards.get(hazard.table), hazard.name]))
     for step, block in enumerate(plan.blocks, 1):
         yield from _block_lines(block, step, hazards.get(block.table, ""), "apply")
+    for each in plan.maps:
+        yield from _map_lines(each)
     for block in plan.undecided:
         yield from _block_lines(block, None, "", "open")
     for row in plan.open:
         yield (None, row.table, row.verb, row.key, None, None, None, row.why, "", row.decision, row.reason)
+
+
+def _map_lines(each: IdMap) -> Iterator[tuple[Any, ...]]:
+    """Ids that mean the same thing: the source's before, the target's after."""
+    found = len(each) - each.fresh
+    for at, (own, there) in enumerate(zip(each.source, each.target, strict=True)):
+        why = "the same thing there" if at < found else "that id is another thing there: a fresh one"
+        yield (None, each.table, "map", own, each.key, own, there, why, "", "apply", "")
 
 
 def _block_lines(block: Block, step: int | None, hazard: str, decision: str) -> Iterator[tuple[Any, ...]]:
@@ -83,6 +93,7 @@ def plan_sheet(plan: "Plan") -> Sheet:
     count = {
         verb: sum(len(b) for b in plan.blocks if b.verb == verb) for verb in ("insert", "update", "delete")
     }
+    count["map"] = sum(map(len, plan.maps))
     told = ", ".join(f"{n:,} to {verb}" for verb, n in count.items() if n) or "nothing to write"
     lines = list(islice(_lines(plan), IN_SIGHT))
     rows = [
@@ -90,6 +101,7 @@ def plan_sheet(plan: "Plan") -> Sheet:
         for line in lines
     ]
     total = sum(len(block) * len(block.columns) for block in (*plan.blocks, *plan.undecided)) + len(plan.open)
+    total += count["map"]
     notes = [f"… {total - len(lines):,} more: see .preview()"] if total > len(lines) else []
     notes += [f"hazard {h.name} in {h.table}: {h.what}; allow=({h.name!r},)" for h in plan.hazards]
     undecided = sum(map(len, plan.undecided))

@@ -1,5 +1,6 @@
 """What a policy decides about the rows of one table that both sides have and that differ."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +34,16 @@ class Decisions:
     def why_of(self, row: int) -> str:
         """The reason of one row."""
         return self.why if isinstance(self.why, str) else self.why[row]
+
+    def held_back(self, rows: Mapping[int, str]) -> "Decisions":
+        """The same, with these rows open, whatever was decided, for these reasons."""
+        if not rows:
+            return self
+        winner, opened = self.winner.copy(), self.open.copy()
+        whys = [rows.get(row, self.why_of(row)) for row in range(len(self))]
+        for row in rows:
+            winner[row], opened[row] = 0, True
+        return Decisions(winner, opened, whys, self.by)
 
 
 def decide(

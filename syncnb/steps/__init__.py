@@ -3,6 +3,7 @@
 from syncnb.steps.blocks import Block, Change, Verb
 from syncnb.steps.events import Outcome, Refusal, Report
 from syncnb.steps.hazards import Hazard
+from syncnb.steps.id_maps import IdMap
 from syncnb.steps.proof import Expectation, Line, Proof, complete, count, unique
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Change",
     "Expectation",
     "Hazard",
+    "IdMap",
     "Line",
     "Outcome",
     "Proof",

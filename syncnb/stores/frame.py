@@ -14,6 +14,7 @@ from syncnb.schema import Column, Schema, Table, UniqueRule
 from syncnb.stores.frame_columns import Source, kind_of, raw, sortable
 from syncnb.stores.port import BATCH_ROWS
 from syncnb.values.columns import sort_keys
+from syncnb.values.raw import to_python
 
 __all__ = ["FrameReader", "FrameStore"]
 
@@ -80,6 +81,11 @@ class FrameReader:
     def count_estimate(self, table: Table) -> int | None:
         """The exact number of rows."""
         return self._frames[table.name].rows
+
+    def greatest(self, table: Table, column: str) -> int | None:
+        """The greatest integer in a column."""
+        values = (v for batch in self.batches(table, [column]) for v in to_python(batch.column(0)))
+        return max((v for v in values if isinstance(v, int) and not isinstance(v, bool)), default=None)
 
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()

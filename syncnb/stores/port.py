@@ -44,6 +44,10 @@ class Reader(Protocol):
         """About how many rows, without reading them; None where nobody knows. For progress bars only."""
         ...
 
+    def greatest(self, table: Table, column: str) -> int | None:
+        """The greatest number that a column holds, or that its sequence has given; None where there is none."""
+        ...
+
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:

@@ -18,6 +18,7 @@ from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
+from syncnb.stores.postgres_sequences import greatest
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -232,6 +233,12 @@ class PostgresReader:
         self._free()
         with self._translated(table.label):
             return row_estimate(self._connection, table)
+
+    def greatest(self, table: Table, column: str) -> int | None:
+        """The greatest number in a column, or that its sequence has given, where this role may know it."""
+        self._free()
+        with self._translated(table.label):
+            return greatest(self._connection, table, column)
 
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()

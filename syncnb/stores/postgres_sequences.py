@@ -10,7 +10,7 @@ from syncnb.values.kinds import Kind
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["advance"]
+__all__ = ["advance", "greatest"]
 
 STEPS = 1_000_000
 """Up to so many numbers a sequence is walked forward (a third of a second). Further, it is set."""
@@ -38,6 +38,12 @@ ORDER BY 2, 3
 """
 
 
+# Without the right to read a sequence there is no answer, and no error.
+GIVEN = """
+SELECT CASE WHEN has_sequence_privilege(%s::oid, 'SELECT') THEN pg_catalog.pg_sequence_last_value(%s::oid::regclass) END
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Sequence:
     """One sequence and what this role may do with it."""
@@ -56,6 +62,15 @@ class Sequence:
     def end(self) -> int:
         """The last number it can give."""
         return self.most if self.increment > 0 else self.least
+
+
+def greatest(connection: "Connection[Any]", table: Table, column: str) -> int | None:
+    """The greatest number that a column holds or that a sequence behind it has given; None if there is none."""
+    largest = f"SELECT max({QUOTED(column)})::bigint FROM {qualified(table)}"  # noqa: S608
+    found = [connection.execute(largest.encode()).fetchone()]
+    for row in connection.execute(BEHIND, (table.schema, table.name, column)).fetchall():
+        found.append(connection.execute(GIVEN, (row[0], row[0])).fetchone())
+    return max((row[0] for row in found if row and row[0] is not None), default=None)
 
 
 def advance(connection: "Connection[Any]", table: Table, column: str) -> str | None:

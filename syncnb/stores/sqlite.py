@@ -162,6 +162,19 @@ class SQLiteReader:
             return None
         return min(int(span or 0), int(room))
 
+    def greatest(self, table: Table, column: str) -> int | None:
+        """The greatest integer in a column, or that AUTOINCREMENT has given."""
+        name = _quote(table.column(column).name)
+        number = f"CASE WHEN typeof({name}) = 'integer' THEN {name} END"
+        try:
+            found = [self._value(f"SELECT max({number}) FROM {_quote(table.name)}")]  # noqa: S608
+            if "AUTOINCREMENT" in table.options:
+                given = "SELECT max(seq) FROM sqlite_sequence WHERE name = ?"
+                found += self._connection.execute(given, (table.name,)).fetchone()
+        except sqlite3.Error as error:
+            raise read_error(self._name, table.name, 0, error) from None
+        return max((int(value) for value in found if value is not None), default=None)
+
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:

@@ -1,0 +1,215 @@
+"""Ids in a plan: which a row gets in the target, and where its references lead there.
+
+Parents come before their children, so that each table knows what became of those that it refers to.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from uuid import NAMESPACE_OID, uuid5
+
+import numpy as np
+import pyarrow as pa
+
+from syncnb.changes import ConflictClass, Diff, Ids, RowSet, TableDiff, TablePair
+from syncnb.changes.ids import names
+from syncnb.errors import PlanError
+from syncnb.matching.told import for_table
+from syncnb.schema import Table
+from syncnb.steps import IdMap
+from syncnb.values.kinds import Kind
+from syncnb.values.raw import Raw, from_python, to_python
+from syncnb.values.rules import Side
+
+__all__ = ["KEEP_BOTH", "RENAME", "Collisions", "Rekeying", "check_collisions"]
+
+KEEP_BOTH, RENAME = "keep_both", "rename"
+Collisions: TypeAlias = str | Sequence[str] | Mapping[str, str | Sequence[str]] | None
+"""What `collisions=` takes: `keep_both`, `rename` or both, for all tables or by table (`*` for the others)."""
+
+Greatest: TypeAlias = Callable[[TablePair], int]
+"""The greatest id that either side has given in a table."""
+
+
+def check_collisions(collisions: Collisions) -> None:
+    """Raises PlanError for a word that it does not know."""
+    told = list(collisions.values()) if isinstance(collisions, Mapping) else [collisions]
+    for words in told:
+        for word in [words] if isinstance(words, str) else words or ():
+            if word not in (KEEP_BOTH, RENAME):
+                raise PlanError(
+                    f"collisions says {word!r}",
+                    hint='write "keep_both" (one id, two things: both are kept), "rename" (an id whose natural '
+                    "key changed is the same thing), both in a list, or {table: ...}",
+                )
+
+
+@dataclass
+class Rekeying:
+    """What becomes of ids when one side's rows go to the other."""
+
+    diff: Diff
+    source: Side
+    collisions: Collisions
+    greatest: Greatest
+    fresh: dict[str, dict[str, Raw]] = field(default_factory=dict)
+    """By table: the source's id (as name) to the one that its row gets in the target, where it needs another."""
+    held: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By table: source ids whose rows the target will not have, or of which nobody can tell; why."""
+
+    def words(self, pair: TablePair) -> tuple[str, ...]:
+        """What was told to do about this table's collisions."""
+        told: Any = self.collisions
+        if isinstance(told, Mapping):
+            found = for_table(told, (pair.local, pair.remote))
+            told = told.get("*") if found is None else found
+        return (told,) if isinstance(told, str) else tuple(told or ())
+
+    def arrive(self, diff: TableDiff) -> dict[int, str]:
+        """Give the rows that only the source has their ids. Which of them must be left open, and why."""
+        pair = diff.pair
+        rows = diff.only_local if self.source == "local" else diff.only_remote
+        kept_back = dict(self._orphans(diff, rows))
+        unsure = () if RENAME in self.words(pair) else diff.ids.unsure
+        held = self.held.setdefault(pair.name, dict.fromkeys(unsure, _unsure(pair)))
+        if not pair.surrogate or not len(rows):
+            return kept_back
+        ids = self._ids(pair, rows)
+        taken = self._taken(diff, ids)
+        for row in np.flatnonzero(taken).tolist():
+            if KEEP_BOTH not in self.words(pair):
+                kept_back.setdefault(
+                    row, f'its id is another thing there: collisions="{KEEP_BOTH}" keeps both'
+                )
+        for row, name in enumerate(ids):
+            if name in held:
+                kept_back.setdefault(row, held[name])
+            if row in kept_back:
+                held[name] = kept_back[row]
+        wanted = [row for row in np.flatnonzero(taken).tolist() if row not in kept_back]
+        made = self._fresh(pair, [ids[row] for row in wanted])
+        for row, fresh in zip(wanted, made, strict=True):
+            if fresh is None:
+                kept_back[row] = held[ids[row]] = (
+                    "its id is another thing there, and no fresh one can be made"
+                )
+            else:
+                self.fresh.setdefault(pair.name, {})[ids[row]] = fresh
+        return kept_back
+
+    def _orphans(self, diff: TableDiff, rows: RowSet) -> "list[tuple[int, str]]":
+        """Rows that refer to something the target does not have, and will not."""
+        found: dict[int, str] = {}
+        for link in diff.pair.links:
+            parent, at = self._parent(link.parent), diff.pair.columns.index(link.column)
+            if parent is None or not len(rows) or not (self.held.get(link.parent) or len(parent)):
+                continue
+            own = names(link.column.rule, rows.columns[at], self.source)
+            lost = parent.lookup(own, self.source)[2].tolist() if len(parent) else [False] * len(own)
+            itself = link.parent == diff.pair.name
+            for row, name in enumerate(own.to_pylist()):
+                why = self.held.get(link.parent, {}).get(name)
+                if why or (lost[row] and not itself and name not in self.fresh.get(link.parent, {})):
+                    found.setdefault(row, f"it belongs to {link.parent} {name}, which is left open")
+        return list(found.items())
+
+    def doubtful(self, diff: TableDiff, rows: Sequence[int]) -> dict[int, str]:
+        """Of these changed rows, those that belong to something of which nobody can tell what it is."""
+        changed = diff.changed_local if self.source == "local" else diff.changed_remote
+        found: dict[int, str] = {}
+        take = pa.array(list(rows), pa.int64())
+        for link in diff.pair.links:
+            parent, at = self._parent(link.parent), diff.pair.columns.index(link.column)
+            if parent is None or not parent.unsure or RENAME in self._words_of(link.parent):
+                continue
+            own = names(link.column.rule, changed.columns[at].take(take), self.source).to_pylist()
+            for row, name in zip(rows, own, strict=True):
+                if name in parent.unsure:
+                    found[row] = (
+                        f"it belongs to {link.parent} {name}, and {_unsure(self.diff[link.parent].pair)}"
+                    )
+        return found
+
+    def column(self, diff: TableDiff, at: int, values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+        """A column of source rows with the ids that they have in the target, and rows that refer to nothing there."""
+        column, pair = diff.pair.columns[at], diff.pair
+        if pair.surrogate and column in pair.key:
+            return self._replaced(pair.name, Ids(), column.rule, values)
+        link = next((link for link in pair.links if link.column == column), None)
+        parent = self._parent(link.parent) if link else None
+        if link is None or parent is None or not (len(parent) or self.fresh.get(link.parent)):
+            return values, {}
+        return self._replaced(link.parent, parent, column.rule, values)
+
+    def _replaced(self, table: str, ids: Ids, rule: Any, values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+        fresh = self.fresh.get(table, {})
+        own = names(rule, values, self.source)
+        places, moved, lost = ids.lookup(own, self.source) if len(ids) else (own, None, None)
+        if not fresh and (moved is None or not moved.any()):
+            return values, {}
+        theirs = to_python(ids.remote if self.source == "local" else ids.local)
+        written, refused = to_python(values), {}
+        for row, name in enumerate(own.to_pylist()):
+            if name in fresh:
+                written[row] = fresh[name]
+            elif moved is not None and moved[row]:
+                if lost is not None and lost[row]:
+                    refused[row] = f"it refers to {table} {name}, which the target does not have"
+                else:
+                    written[row] = theirs[places[row].as_py()]
+        return from_python(written), refused
+
+    def maps(self, diff: TableDiff, target: Table) -> IdMap | None:
+        """What the journal shall keep of this table's ids: twins, and rows that got a fresh id."""
+        ids, fresh = diff.ids, self.fresh.get(diff.name, {})
+        pairs = [(ours, theirs) for ours, theirs in ids.as_text if ours is not None and theirs is not None]
+        if self.source == "remote":
+            pairs = [(ours, theirs) for theirs, ours in pairs]
+        known = {
+            str(conflict.local_id if self.source == "local" else conflict.remote_id)
+            for conflict in diff.conflicts
+            if conflict.kind is ConflictClass.TWIN
+        }
+        twins = [pair for pair in pairs if pair[0] in known]
+        made = [(name, _name(value)) for name, value in fresh.items()]
+        if not twins and not made:
+            return None
+        own, there = zip(*twins, *made, strict=True)
+        return IdMap(target.label, diff.pair.key_names[0], tuple(own), tuple(there), len(made))
+
+    def _ids(self, pair: TablePair, rows: RowSet) -> list[str]:
+        at = pair.columns.index(pair.key[0])
+        found: list[str] = names(pair.key[0].rule, rows.columns[at], self.source).to_pylist()
+        return found
+
+    def _taken(self, diff: TableDiff, ids: list[str]) -> "np.ndarray[Any, Any]":
+        if not len(diff.ids):
+            return np.zeros(len(ids), dtype=np.bool_)
+        return diff.ids.lookup(pa.array(ids, pa.string()), self.source)[2]
+
+    def _fresh(self, pair: TablePair, ids: Sequence[str]) -> Sequence[Raw]:
+        """Ids that neither side has: the next numbers, or UUIDs that are the same each time."""
+        kinds = {Kind(pair.key[0].local.kind), Kind(pair.key[0].remote.kind)}
+        if ids and kinds == {Kind.UUID}:
+            return [str(uuid5(NAMESPACE_OID, f"{self.diff.local}/{pair.name}/{name}")) for name in ids]
+        if not ids or Kind.INTEGER not in kinds:
+            return [None] * len(ids)
+        first = self.greatest(pair) + 1
+        return range(first, first + len(ids))
+
+    def _parent(self, name: str) -> Ids | None:
+        return next((table.ids for table in self.diff.tables if table.name == name), None)
+
+    def _words_of(self, name: str) -> tuple[str, ...]:
+        return self.words(self.diff[name].pair)
+
+
+def _unsure(pair: TablePair) -> str:
+    return (
+        f"nobody can tell whether its id is one thing or two: "
+        f'ids={{"{pair.name}": {{id: "same" or "different"}}}} in diff says it'
+    )
+
+
+def _name(value: Raw) -> str:
+    return str(value).replace("-", "") if isinstance(value, str) else str(value)
