@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from syncnb.applying import apply
     from syncnb.changes import Diff, Mismatch, TableDiff
     from syncnb.comparing.diffing import diff
+    from syncnb.comparing.suggesting import KeySuggestions, suggest_keys
     from syncnb.connecting import connect
     from syncnb.examples import demo
     from syncnb.journal.history import Runs, history
@@ -40,6 +41,7 @@ __all__ = [
     "ConnectError",
     "Diff",
     "Hazard",
+    "KeySuggestions",
     "Mismatch",
     "Outcome",
     "Plan",
@@ -68,6 +70,7 @@ __all__ = [
     "load_plan",
     "newest",
     "plan",
+    "suggest_keys",
     "take_local",
     "take_remote",
     "undo",
@@ -103,6 +106,8 @@ _HOMES = {
     "Mismatch": "syncnb.changes",
     "TableDiff": "syncnb.changes",
     "diff": "syncnb.comparing.diffing",
+    "KeySuggestions": "syncnb.comparing.suggesting",
+    "suggest_keys": "syncnb.comparing.suggesting",
     "connect": "syncnb.connecting",
     "demo": "syncnb.examples",
     "Schema": "syncnb.schema",

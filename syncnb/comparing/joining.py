@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from syncnb.values.rules import Side
 
-__all__ = ["codes", "join", "join_codes"]
+__all__ = ["Numbers", "Rows", "codes", "join", "join_codes"]
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 Rows = np.ndarray[tuple[int], np.dtype[np.bool_]]
