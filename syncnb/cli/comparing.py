@@ -18,6 +18,10 @@ REPEATED = {
     "--ignore": ("COLUMN", "do not compare this column: name or table.name"),
     "--columns": ("T=a,b", "compare only these columns of table T"),
     "--tolerance": ("COLUMN=N", "numbers that far apart count as the same (stamps: seconds)"),
+    "--ids": (
+        "TOLD",
+        "ids that mean nothing by themselves: meaningless (all), TABLE, or TABLE:ID=same|different",
+    ),
     "--schema": ("S", "a PostgreSQL schema that is not on the search path"),
     "--timezone": ("SIDE=ZONE", "zone of stamps that carry none: local=UTC, remote=Europe/Berlin"),
 }
@@ -51,6 +55,7 @@ def compared(options: Namespace, *, limit: int | None = None) -> "Diff":
         columns=options.columns,
         ignore=options.ignore,
         tolerance=options.tolerance,
+        ids=options.ids,
     )
     sides, schemas = side_zones(options.timezone), options.schema or None
     local = opened(options.local, "LOCAL", timezone=sides.get("local"))

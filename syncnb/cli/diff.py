@@ -62,7 +62,30 @@ def _table(table: "TableDiff") -> dict[str, Any]:
             for entry in table.uncompared
         ],
         "verdict": table.verdict,
+        **_identity(table),
     }
+
+
+def _identity(table: "TableDiff") -> dict[str, Any]:
+    """Ids that do not mean the same on both sides; nothing where all do."""
+    if not (table.conflicts or table.ids.mapped):
+        return {}
+    return {
+        "mapped": table.ids.mapped,
+        "conflicts": [
+            {
+                "class": conflict.kind.value,
+                "local_id": _id(conflict.local_id),
+                "remote_id": _id(conflict.remote_id),
+                "natural_key": conflict.natural_key,
+            }
+            for conflict in table.conflicts
+        ],
+    }
+
+
+def _id(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _options(argv: Sequence[str]) -> Namespace:

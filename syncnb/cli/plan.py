@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from syncnb.resolving import Policy
     from syncnb.resolving.policies import OnePolicy
 
-__all__ = ["policy_from", "run"]
+__all__ = ["collisions_from", "policy_from", "run"]
 
 POLICIES = ("take_local", "take_remote", "insert_only", "newest:COLUMN")
 EPILOG = f"""A policy says who wins where a row differs: take_local, take_remote, insert_only (nobody, only
@@ -54,11 +54,21 @@ def _options(argv: Sequence[str]) -> Namespace:
         default=[],
         help="who wins where a row differs; repeatable",
     )
+    parser.add_argument(
+        "--collisions",
+        metavar="[TABLE=]WORD",
+        action="append",
+        default=[],
+        help="keep_both: of two things with one id both are kept, under a fresh id; rename: where nobody can "
+        "tell, it is one thing, renamed; repeatable",
+    )
     parser.add_argument("--deletes", action="store_true", help="delete rows that only that side has")
     parser.add_argument(
         "--no-values", action="store_true", help="save it without values: to be read, not to be applied"
     )
-    words = spelled_out(argv, repeated={*REPEATED, "--resolve"}, single={*SINGLE, "--into", "--out"})
+    words = spelled_out(
+        argv, repeated={*REPEATED, "--resolve", "--collisions"}, single={*SINGLE, "--into", "--out"}
+    )
     return parser.parse_args(words)
 
 
@@ -79,6 +89,15 @@ def policy_from(told: Sequence[str]) -> "Policy":
                 f"--resolve tells two policies for {where}", hint="write one; TABLE=POLICY is for one table"
             )
         found[table] = _policy(match[2], match[3])
+    return found or None
+
+
+def collisions_from(told: Sequence[str]) -> dict[str, list[str]] | None:
+    """`["keep_both", "hosts=rename"]` as words by table, `*` for all others."""
+    found: dict[str, list[str]] = {}
+    for text in told:
+        table, _, word = text.rpartition("=")
+        found.setdefault(table or "*", []).append(word)
     return found or None
 
 
@@ -103,7 +122,8 @@ def _drawn(options: Namespace, policy: "Policy") -> "Plan":
         raise TypeError("a diff that was just made knows its stores")
     local, remote = found.stores
     into = local if options.into == "local" else remote
-    return plan(found, into=into, resolve=policy, deletes=options.deletes)
+    collisions = collisions_from(options.collisions)
+    return plan(found, into=into, resolve=policy, deletes=options.deletes, collisions=collisions)
 
 
 def _ended(drawn: "Plan", options: Namespace) -> int:

@@ -1,5 +1,6 @@
 """What a person tells a diff: the match file and the options, as one `Told` and the zones."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -13,6 +14,7 @@ from syncnb.schema import fold
 __all__ = ["side_zones", "told_from"]
 
 Names = Mapping[str, Any]
+MEANINGLESS = "meaningless"
 
 
 def told_from(
@@ -23,6 +25,7 @@ def told_from(
     columns: Sequence[str],
     ignore: Sequence[str],
     tolerance: Sequence[str],
+    ids: Sequence[str] = (),
 ) -> tuple[Told, Mapping[str, str]]:
     """The match file, and over it the options. Raises SyncnbError for what cannot be read."""
     told, zones = read_match_file(match) if match else (Told(), {})
@@ -36,6 +39,7 @@ def told_from(
             columns=_columns(columns, _mapping(told.columns)),
             ignore=tuple(ignore),
             tolerance=dict(_distance(text) for text in tolerance),
+            ids=_ids(ids),
         ),
         zones,
     )
@@ -53,6 +57,26 @@ def side_zones(told: Sequence[str]) -> dict[str, str]:
             )
         zones[side] = zone
     return zones
+
+
+def _ids(told: Sequence[str]) -> "str | dict[str, Any] | None":
+    """`["hosts", "domains:378=different"]` by table; `meaningless` alone is for all of them."""
+    if list(told) == [MEANINGLESS]:
+        return MEANINGLESS
+    found: dict[str, Any] = {}
+    for text in told:
+        single = re.fullmatch(r"(.+):([^:=]+)=(same|different)", text)
+        if single is None and ("=" in text or ":" in text or text == MEANINGLESS):
+            raise SyncnbError(
+                f"--ids {text!r} cannot be read",
+                hint="write --ids meaningless, --ids TABLE, or --ids TABLE:ID=same (or different)",
+            )
+        table = text if single is None else single[1]
+        if single is None or found.get(table) == MEANINGLESS:
+            found[table] = MEANINGLESS
+        else:
+            found.setdefault(table, {})[single[2]] = single[3]
+    return found or None
 
 
 def _keys(told: Sequence[str], in_file: Names) -> Names | list[str] | None:
