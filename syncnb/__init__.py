@@ -22,6 +22,7 @@ from syncnb.errors import (
 if TYPE_CHECKING:
     from syncnb.applying import apply
     from syncnb.changes import Diff, Mismatch, TableDiff
+    from syncnb.comparing.accepting import Acceptance, accept
     from syncnb.comparing.diffing import diff
     from syncnb.comparing.suggesting import KeySuggestions, suggest_keys
     from syncnb.connecting import connect
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NULL",
+    "Acceptance",
     "Block",
     "Change",
     "ConnectError",
@@ -59,6 +61,7 @@ __all__ = [
     "TableDiff",
     "UnknownOutcome",
     "WriteError",
+    "accept",
     "apply",
     "complete",
     "connect",
@@ -105,6 +108,8 @@ _HOMES = {
     "Diff": "syncnb.changes",
     "Mismatch": "syncnb.changes",
     "TableDiff": "syncnb.changes",
+    "Acceptance": "syncnb.comparing.accepting",
+    "accept": "syncnb.comparing.accepting",
     "diff": "syncnb.comparing.diffing",
     "KeySuggestions": "syncnb.comparing.suggesting",
     "suggest_keys": "syncnb.comparing.suggesting",

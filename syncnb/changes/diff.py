@@ -122,7 +122,7 @@ class Diff(Mapping[str, TableDiff]):
             ]
             for table in self.tables
         ]
-        notes = [f"{table.name}: {note}" for table in self.tables for note in _identity_notes(table)]
+        notes = [f"{table.name}: {note}" for table in self.tables for note in _row_notes(table)]
         notes += [f"{table.name}: {entry}" for table in self.tables for entry in table.uncompared]
         for side, names in (("local", self.unmatched_local), ("remote", self.unmatched_remote)):
             if names:
@@ -137,10 +137,13 @@ class Diff(Mapping[str, TableDiff]):
         return self._sheet().html()
 
 
-def _identity_notes(table: TableDiff) -> Iterator[str]:
+def _row_notes(table: TableDiff) -> Iterator[str]:
     if table.ids.mapped:
         rows = "1 row is" if table.ids.mapped == 1 else f"{table.ids.mapped:,} rows are"
         yield f"{rows} the same under another id (mapped)"
+    if table.accepted:
+        rows = "1 row differs" if len(table.accepted) == 1 else f"{len(table.accepted):,} rows differ"
+        yield f"{rows} and {'is' if len(table.accepted) == 1 else 'are'} accepted (.accepted_rows)"
     if table.conflicts:
         kinds = Counter(conflict.kind.value for conflict in table.conflicts)
         told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
@@ -169,7 +172,7 @@ def _summary_row(table: TableDiff) -> tuple[Any, ...]:
     counts = table.counts
     return (
         table.name, ", ".join(table.pair.key_names), counts.rows_local, counts.rows_remote, counts.same,
-        counts.changed, counts.only_local, counts.only_remote, len(table.conflicts), 0,
+        counts.changed, counts.only_local, counts.only_remote, len(table.conflicts), counts.accepted,
         counts.uncompared_local + counts.uncompared_remote, table.verdict, sum(table.by_rule.values()),
     )  # fmt: skip
 

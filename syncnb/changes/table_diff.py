@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from syncnb.changes import frames
+from syncnb.changes.accepted import Accepted, accepted_frame
 from syncnb.changes.conflicts import Conflict, conflicts_frame
 from syncnb.changes.explaining import Explanation, explanation
 from syncnb.changes.ids import Ids
@@ -39,6 +40,8 @@ class Counts:
     changed: int = 0
     only_local: int = 0
     only_remote: int = 0
+    accepted: int = 0
+    """Rows that differ, and that somebody knows of and leaves."""
     uncompared_local: int = 0
     uncompared_remote: int = 0
 
@@ -102,6 +105,8 @@ class TableDiff:
     parents: Mapping[str, Ids] = field(default_factory=dict)
     """The same of the tables that a column refers to, by column; those left out mean the same."""
     conflicts: tuple[Conflict, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    """The differing rows that are known and left; they are in no other count or frame."""
     lookup: Callable[[Hashable], tuple[tuple[Raw, ...] | None, tuple[Raw, ...] | None]] | None = field(
         default=None, repr=False, compare=False
     )
@@ -121,7 +126,7 @@ class TableDiff:
         counts = self.counts
         if counts.changed or counts.only_local or counts.only_remote:
             return "different"
-        return "equal_except" if self.uncompared else "equal"
+        return "equal_except" if self.uncompared or counts.accepted else "equal"
 
     @property
     def cell_names(self) -> tuple[str, ...]:
@@ -162,6 +167,11 @@ class TableDiff:
     def conflicts_frame(self) -> pd.DataFrame:
         """The conflicts of identity of this table, a line each, as `Diff.conflicts` has them."""
         return conflicts_frame(self.conflicts)
+
+    @property
+    def accepted_rows(self) -> pd.DataFrame:
+        """The differing rows that are accepted as they are: key, state, reason, by, at, until."""
+        return accepted_frame(self.accepted)
 
     def mismatches(self) -> Iterator[Mismatch]:
         """The differing rows as objects, one at a time."""

@@ -161,7 +161,7 @@ class Collector:
         counts = Counts(
             self.rows["local"], self.rows["remote"], self.same,
             self.counts["left"], self.counts["local"], self.counts["remote"],
-            skipped["local"], skipped["remote"],
+            uncompared_local=skipped["local"], uncompared_remote=skipped["remote"],
         )  # fmt: skip
         width = len(names)
         return TableDiff(

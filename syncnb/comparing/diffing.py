@@ -8,7 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from syncnb import clock
 from syncnb.changes import ColumnPair, Conflict, Diff, Ids, TableDiff, TablePair, Uncompared
+from syncnb.changes.accepted import without_accepted
+from syncnb.comparing.accepting import accepted_here
 from syncnb.comparing.collecting import Collector
 from syncnb.comparing.describing import Children, described, in_conflict
 from syncnb.comparing.entities import Entities, Known
@@ -87,6 +90,8 @@ def diff_told(
         with _bar(matched, here, there, shown=progress) as bar:
             known = known_ids(matched.pairs, (local, remote), (here, there))
             tables = _Comparison(told, {"local": here, "remote": there}, limit, bar, known).of(matched.pairs)
+            accepted, now = accepted_here((local, remote), (here, there)), clock.now()
+            tables = tuple(without_accepted(t, accepted.get(t.name, {}), now) for t in tables)
     stores = (local, remote)
     return Diff(
         local=local.name,

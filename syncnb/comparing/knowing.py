@@ -42,4 +42,4 @@ def _maps(store: Store, reader: Reader, other: Store) -> Maps:
     connection = within(reader, store.dialect)
     if connection is None or not isinstance(other, WritableStore) or not journal.is_installed(connection):
         return {}
-    return journal.read_id_maps(connection, other.identity().id)
+    return journal.read_id_maps(connection, lambda: other.identity().id)

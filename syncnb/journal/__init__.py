@@ -1,5 +1,6 @@
 """Our own tables in a target: runs, markers of committed stages, images of written rows."""
 
+from syncnb.journal.accepted import read_accepted, store_accepted
 from syncnb.journal.ddl import install_sql
 from syncnb.journal.id_maps import read_id_maps, store_id_maps
 from syncnb.journal.imaging import Purge, purge, read_images, store_images
@@ -38,12 +39,14 @@ __all__ = [
     "marker",
     "missing_rights",
     "purge",
+    "read_accepted",
     "read_id_maps",
     "read_images",
     "renew",
     "run_report",
     "runs",
     "settle",
+    "store_accepted",
     "store_id",
     "store_id_maps",
     "store_images",

@@ -83,7 +83,11 @@ def _grant(element: Grant, compiler: Any, **_: Any) -> str:
 
 
 UPGRADES: Upgrades = {
-    1: lambda ours: (AddColumn(ours.images, "packed"), CreateTable(ours.id_maps, if_not_exists=True)),
+    1: lambda ours: (
+        AddColumn(ours.images, "packed"),
+        CreateTable(ours.id_maps, if_not_exists=True),
+        CreateTable(ours.accepted, if_not_exists=True),
+    ),
 }
 """By the version that a journal has: what makes it the next one. What is stored already stays as it is."""
 

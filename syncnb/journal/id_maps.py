@@ -1,6 +1,6 @@
 """Id maps: which row of a source is which row here, kept with the run that made or found it out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection, insert, select
 
@@ -30,20 +30,25 @@ def store_id_maps(connection: Connection, run: int, source_id: str, maps: Sequen
                 connection.execute(insert(table), rows[start : start + AT_ONCE])
 
 
-def read_id_maps(connection: Connection, source_id: str) -> Mapping[str, Mapping[str, str]]:
-    """By table: the source's ids to those here, of all runs that were not taken back. A later run goes first."""
+def read_id_maps(connection: Connection, source_id: Callable[[], str]) -> Mapping[str, Mapping[str, str]]:
+    """By table: the source's ids to those here, of all runs that were not taken back. A later run goes first.
+
+    `source_id` is asked for only where there is any map: it may cost a connection.
+    """
     if (version(connection) or 0) < SINCE:
         return {}
     ours = tables_of(connection)
     maps, runs = ours.id_maps.c, ours.runs.c
     undone = select(runs.undo_of).where(runs.undo_of.is_not(None), runs.status == "success")
-    wanted = (
-        select(maps.table, maps.source, maps.target)
-        .where(maps.source_id == source_id, maps.run.not_in(undone))
-        .order_by(maps.run)
-    )
     found: dict[str, dict[str, str]] = {}
     with said("reading", reading=True):
+        if connection.execute(select(maps.run).limit(1)).first() is None:
+            return {}
+        wanted = (
+            select(maps.table, maps.source, maps.target)
+            .where(maps.source_id == source_id(), maps.run.not_in(undone))
+            .order_by(maps.run)
+        )
         for table, source, target in connection.execute(wanted):
             found.setdefault(table, {})[source] = target
     return found

@@ -74,10 +74,13 @@ class Tables:
     id_maps: Table
     """Which id of a source is which id here, where they are not the same; since version 2."""
 
+    accepted: Table
+    """Differences from other databases that somebody knows of and leaves; since version 2."""
+
     @property
     def all(self) -> tuple[Table, ...]:
         """In the order in which they can be made."""
-        return *self.first, self.id_maps
+        return *self.first, self.id_maps, self.accepted
 
     @property
     def first(self) -> tuple[Table, ...]:
@@ -142,6 +145,7 @@ def _define(schema: str | None, prefix: str) -> Tables:
             Column("source", Text, primary_key=True),
             Column("target", Text, nullable=False),
         ),
+        accepted=_accepted(shelf, prefix),
     )
 
 
@@ -153,6 +157,20 @@ def _of_run(schema: str | None, prefix: str, *, primary_key: bool = False) -> Co
     target = ".".join(filter(None, (schema, f"{prefix}runs", "run")))
     return Column(
         "run", NUMBER, ForeignKey(target), primary_key=primary_key, autoincrement=False, nullable=False
+    )
+
+
+def _accepted(shelf: MetaData, prefix: str) -> Table:
+    return Table(
+        f"{prefix}accepted",
+        shelf,
+        Column("entry", NUMBER, Identity(always=True), primary_key=True),
+        Column("other_id", Text, nullable=False),
+        *(Column(name, Text, nullable=False) for name in ("table", "key", "state", "fingerprint")),
+        Column("reason", Text, nullable=False),
+        Column("by", Text, nullable=False),
+        Column("at", Moment, nullable=False),
+        Column("until", Moment),
     )
 
 
