@@ -96,7 +96,7 @@ def _drifted(work: _Work, before: pa.RecordBatch) -> Iterator[tuple[int, tuple[R
         for row in there.tolist():
             yield row, (Refusal.TAKEN, "a row with this key is there by now")
         return
-    for row in np.setdiff1d(np.arange(len(work.block)), there).tolist():
+    for row in _missing(work.block, before).tolist():
         yield row, (Refusal.GONE, "")
     names = before.schema.names
     for name, planned in zip(work.block.columns, work.block.before, strict=True):
@@ -104,6 +104,13 @@ def _drifted(work: _Work, before: pa.RecordBatch) -> Iterator[tuple[int, tuple[R
         for at in _unlike(wanted, found):
             old, new = to_python(wanted.slice(at, 1))[0], to_python(found.slice(at, 1))[0]
             yield int(there[at]), (Refusal.CHANGED, f"{name} was {as_text(old)}, is {as_text(new)}")
+
+
+def _missing(block: Block, found: pa.RecordBatch) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+    """Numbers of the rows that were not found."""
+    left = np.ones(len(block), bool)
+    left[found.column(0).to_numpy()] = False
+    return np.flatnonzero(left)
 
 
 def _unlike(left: pa.Array, right: pa.Array) -> list[int]:
@@ -140,10 +147,10 @@ def _of_a_row(problem: WriteError) -> bool:
 
 
 def _written(work: _Work, staged: Staged, before: pa.RecordBatch) -> Done:
-    written = staged.write()
+    written, after = staged.write_and_read([column.name for column in work.columns])
     if written != len(work.block):
         raise _Swallowed(f"{len(work.block) - written:,} rows were not written: a trigger, rule or policy")
-    done = _compared(work, before, staged.present([column.name for column in work.columns]))
+    done = _compared(work, before, after)
     if done.refused:  # what was written cannot be found as it should be: it must not stay
         raise _Swallowed(done.refused[0].detail)
     return done
@@ -211,7 +218,7 @@ def _compared(work: _Work, before: pa.RecordBatch, after: pa.RecordBatch) -> Don
         done.image = _image(work, before, None)
         return done
     if after.num_rows != len(block):
-        missing = np.setdiff1d(np.arange(len(block)), after.column(0).to_numpy())
+        missing = _missing(block, after)
         done.results = [
             work.outcome(int(row), Refusal.FORBIDDEN, "it cannot be seen after it was written")
             for row in missing

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any, NoReturn, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syncnb.errors import PlanError
 from syncnb.values.raw import MIXED
@@ -89,7 +90,8 @@ def _plain(array: pa.Array, name: str) -> list[Json]:
     if name == "binary":
         return [None if value is None else b64encode(value).decode() for value in array.to_pylist()]
     values: list[Json] = array.to_pylist()
-    return list(map(_number, values)) if name in ("double", "float") else values
+    odd = name in ("double", "float") and not pc.all(pc.is_finite(array)).as_py()
+    return list(map(_number, values)) if odd else values
 
 
 def _number(value: float | None) -> Json:

@@ -87,6 +87,10 @@ class FrameReader:
         values = (v for batch in self.batches(table, [column]) for v in to_python(batch.column(0)))
         return max((v for v in values if isinstance(v, int) and not isinstance(v, bool)), default=None)
 
+    def is_within(self, table: Table, *, rows: int, size: int) -> bool:
+        """Whether a frame has at most so many rows; it is in memory already."""
+        return self._frames[table.name].rows <= rows
+
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:

@@ -48,6 +48,10 @@ class Reader(Protocol):
         """The greatest number that a column holds, or that its sequence has given; None where there is none."""
         ...
 
+    def is_within(self, table: Table, *, rows: int, size: int) -> bool:
+        """Whether a table has at most so many rows and takes at most so many bytes; counts no further."""
+        ...
+
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:
@@ -83,13 +87,20 @@ class Staged(Protocol):
         """
         ...
 
+    def write_and_read(self, columns: Sequence[str]) -> tuple[int, pa.RecordBatch]:
+        """`write`, and then `present`: how many rows it wrote, and the rows as they are after it."""
+        ...
+
     def drop(self) -> None:
         """Put the staged rows away."""
         ...
 
 
-class Writer(Protocol):
-    """One writing transaction on one store. Leaving it without `commit` rolls everything back."""
+class Writer(Reader, Protocol):
+    """One writing transaction on one store. Leaving it without `commit` rolls everything back.
+
+    It reads as a reader does, but sees what others commit meanwhile.
+    """
 
     @property
     def sql(self) -> "sqlalchemy.Connection":
@@ -97,10 +108,6 @@ class Writer(Protocol):
 
         Its commit, rollback and close do nothing: the transaction ends with the writer.
         """
-        ...
-
-    def schema(self, schemas: Sequence[str] | None = None) -> Schema:
-        """The catalogue, as this transaction sees it."""
         ...
 
     def lock(self, name: str, *, seconds: float = 60) -> None:

@@ -16,7 +16,7 @@ from syncnb.errors import ConnectError, ReadError
 from syncnb.schema import Column, Schema, Table
 from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import inspect_catalogue, row_estimate
-from syncnb.stores.postgres_copy import copy_query, read_batches
+from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
 from syncnb.stores.postgres_sequences import greatest
 
@@ -239,6 +239,18 @@ class PostgresReader:
         self._free()
         with self._translated(table.label):
             return greatest(self._connection, table, column)
+
+    def is_within(self, table: Table, *, rows: int, size: int) -> bool:
+        """Whether a table has at most so many rows and takes at most so many bytes, by what is on disk."""
+        self._free()
+        name = qualified(table)
+        counted = f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {rows + 1:d}) AS t"  # noqa: S608 - a name, quoted
+        with self._translated(table.label):
+            row = self._connection.execute("SELECT pg_table_size(%s::regclass)", (name,)).fetchone()
+            if row is None or row[0] > size:
+                return False
+            row = self._connection.execute(counted.encode()).fetchone()
+        return row is not None and row[0] <= rows
 
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from syncnb.schema import Column, Table
@@ -64,7 +65,7 @@ class Layout:
     @property
     def numbers(self) -> pa.Array:
         """The row numbers, the first staged column."""
-        return pa.array(range(len(self.block)), pa.int64())
+        return pa.array(np.arange(len(self.block)))
 
     @property
     def create(self) -> str:
@@ -107,12 +108,19 @@ class Layout:
             names = ", ".join(QUOTED(column.name) for column in chosen)
             own = " OVERRIDING SYSTEM VALUE" if any(column.identity for column in chosen) else ""
             values = ", ".join(f"s.n{number}" for number in range(len(chosen)))
-            return f"INSERT INTO {name} ({names}){own} SELECT {values} FROM {self.source} AS s ORDER BY s.{QUOTED(NUMBER)}"  # noqa: S608
+            rows = f"SELECT {values} FROM {self.source} AS s ORDER BY s.{QUOTED(NUMBER)}"  # noqa: S608
+            return f"INSERT INTO {name} AS t ({names}){own} {rows}"
         where = " AND ".join([self._matched(), *self._guards()])
         if block.verb == "delete":
             return f"DELETE FROM {name} AS t USING {self.source} AS s WHERE {where}"  # noqa: S608
         values = ", ".join(f"{QUOTED(column)} = s.n{number}" for number, column in enumerate(block.columns))
         return f"UPDATE {name} AS t SET {values} FROM {self.source} AS s WHERE {where}"  # noqa: S608
+
+    def returning(self, columns: Sequence[Column]) -> str:
+        """The COPY of what the set statement wrote: with the number of each row, but for an insert, which knows none."""
+        number = [] if self.block.verb == "insert" else [f"s.{QUOTED(NUMBER)}"]
+        chosen = ", ".join([*number, *map(selected, columns)])
+        return copy_out(f"{self.write} RETURNING {chosen}", self.table)
 
     def _matched(self) -> str:
         """The key by its own `=`, which an index serves, and exactly."""
@@ -132,7 +140,7 @@ class Layout:
                 collated = f" {C}" if kind == Kind.TEXT else ""
                 yield f"t.{QUOTED(name)}::{EXACT[kind]}{collated} IS NOT DISTINCT FROM {old}"
             elif kind in FLOATS:
-                yield f"t.{QUOTED(name)}::{FLOATS[kind]}::text IS NOT DISTINCT FROM {old}::text"
+                yield _same_float(f"t.{QUOTED(name)}::{FLOATS[kind]}", old)
             else:
                 yield f"{_image(selected(column))} IS NOT DISTINCT FROM {old}"
 
@@ -195,6 +203,12 @@ def _identical(column: Column) -> bool:
         plain = column.type == "text" or column.type.startswith("character varying")
         return plain and column.collation in (None, "C", "POSIX")
     return kind in EXACT
+
+
+def _same_float(theirs: str, old: str) -> str:
+    """By `=`, which takes NaN for NaN; and by the text, which costs more, only where it is a zero."""
+    sign = f"({theirs} <> 0 OR {theirs}::text = {old}::text)"
+    return f"{theirs} IS NOT DISTINCT FROM {old} AND {sign} IS NOT FALSE"
 
 
 def _image(value: str) -> str:

@@ -175,6 +175,16 @@ class SQLiteReader:
             raise read_error(self._name, table.name, 0, error) from None
         return max((int(value) for value in found if value is not None), default=None)
 
+    def is_within(self, table: Table, *, rows: int, size: int) -> bool:
+        """Whether a table has at most so many rows, in a file of at most so many bytes."""
+        counted = f"SELECT count(*) FROM (SELECT 1 FROM {_quote(table.name)} LIMIT {rows + 1:d})"  # noqa: S608
+        try:
+            if self._value("PRAGMA page_count") * self._value("PRAGMA page_size") > size:
+                return False
+            return bool(self._value(counted) <= rows)
+        except sqlite3.Error as error:
+            raise read_error(self._name, table.name, 0, error) from None
+
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:

@@ -164,6 +164,10 @@ class SQLiteStaged:
         """The guarded set statement. How many rows were really written, by what SQLite counts."""
         return self._writer._run(self.layout.write, self.layout.table.label)
 
+    def write_and_read(self, columns: Sequence[str]) -> tuple[int, pa.RecordBatch]:
+        """`write`, and then `present`."""
+        return self.write(), self.present(columns)
+
     def drop(self) -> None:
         """Put the staged rows away."""
         if self._writer._connection.in_transaction:

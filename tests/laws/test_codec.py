@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from syncnb.errors import PlanError
 from syncnb.steps.codec import canonical, decode_columns, digest, encode_columns, parse
+from syncnb.steps.packing import pack, unpack
 from syncnb.values.raw import MIXED, BadText, as_mixed, from_python, to_python
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
@@ -133,3 +134,35 @@ def test_only_raw_types_are_written() -> None:
     with pytest.raises(TypeError, match="no raw type"):
         encode_columns([pa.array([1], pa.int32())])
     assert encode_columns([pa.array([], MIXED)]) == [{"type": "mixed", "classes": "", "values": []}]
+
+
+def test_columns_are_packed_and_come_back_exactly() -> None:
+    columns = [
+        pa.array([1, None, -(2**63)]), pa.array([-0.0, math.nan, 5e-324]), pa.array([0.1, None, math.inf], pa.float32()),
+        pa.array([True, None, False]), pa.array(["", None, "\x00ü"]), pa.array([b"", None, b"\xff"]), pa.nulls(3),
+        from_python([1, "1", BadText(b"\xff")]),
+    ]  # fmt: skip
+    back = unpack(pack(columns))
+    assert [column.type for column in back] == [column.type for column in columns]
+    assert [repr(to_python(column)) for column in back] == [repr(to_python(column)) for column in columns]
+    sliced = unpack(pack([column.slice(1, 1) for column in columns]))
+    assert [repr(to_python(column)) for column in sliced] == [
+        repr(to_python(column.slice(1, 1))) for column in columns
+    ]
+
+
+def test_only_raw_types_are_packed() -> None:
+    with pytest.raises(TypeError, match="no raw type"):
+        pack([pa.array([1], pa.int32())])
+
+
+def test_packed_columns_with_a_false_offset_or_no_utf_8_are_refused() -> None:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("0", pa.string())])) as stream:
+        stream.write_batch(pa.record_batch([pa.array(["abcde"])], names=["0"]))
+    plain = sink.getvalue().to_pybytes()
+    assert unpack(plain)[0].to_pylist() == ["abcde"]
+    assert plain.count(b"\x05\x00\x00\x00abcde") == 1, "the last offset, and the text"
+    for spoilt in (b"\xff\xff\xff\x0fabcde", b"\x05\x00\x00\x00ab\xffde"):
+        with pytest.raises(PlanError, match="stored rows cannot be read"):
+            unpack(plain.replace(b"\x05\x00\x00\x00abcde", spoilt))
