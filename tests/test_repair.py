@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -330,12 +331,70 @@ class TestProof:
         )
         expect = [sn.complete("t", "v"), sn.complete("t", "u"), sn.unique("t", "id"), sn.count("t", 3)]
         proof = sn.verify(r, remote, expect=expect)
-        assert [line.ok for line in proof.lines] == [True, True, True, True, False, True, True]
+        assert [line.ok for line in proof.lines] == [True, True, True, True, True, False, True, True]
         assert not proof
         assert proof.failed[0].what == "t: 1/3 records have u"
         assert sn.verify(r.run, remote)
         meddle("UPDATE t SET v = 'later' WHERE id = 1")
         assert [line.what for line in sn.verify(r, remote).failed] == ["t: rows are as they were written"]
+
+    @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+    def test_the_whole_table_before_and_after(self, bench: Workbench, engine: str) -> None:
+        local, remote, meddle = two(bench, engine)
+        r = applied(local, remote)
+        ((table, (before, after)),) = r.digests.items()
+        assert (table, before.partition(":")[0], after.partition(":")[0]) == ("t", "3", "3")
+        assert sn.history(remote)[1].digests == r.digests
+        assert whole(sn.verify(r, remote)) == [(True, "t: the whole table is as run 1 left it")]
+        undo = sn.undo(r, remote)
+        back = sn.apply(undo, remote, allow=ALL)
+        assert back.digests == {"t": (after, before)}, "the digests are equal to those before"
+        assert whole(sn.verify(back, remote)) == [
+            (True, "t: the whole table is as run 2 left it"),
+            (True, "t: the whole table is as it was before run 1"),
+        ]
+        meddle("INSERT INTO t (id, v) VALUES (99, 'theirs')")
+        proof = sn.verify(back, remote)
+        assert proof, "somebody else's row is no failure of the run"
+        assert [ok for ok, _ in whole(proof)] == [None, None]
+        assert "no line fails, 2 cannot be told" in repr(proof)
+        assert "another digest, 4 rows" in repr(proof)
+        assert proof.frame["ok"].isna().sum() == 2
+
+    @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+    @pytest.mark.parametrize("limit", ["MOST_ROWS", "MOST_BYTES"])
+    def test_of_a_large_table_it_is_said_that_there_is_no_digest(
+        self, bench: Workbench, monkeypatch: pytest.MonkeyPatch, engine: str, limit: str
+    ) -> None:
+        local, remote, _ = two(bench, engine)
+        monkeypatch.setattr(f"syncnb.stores.digesting.{limit}", 2)
+        r = applied(local, remote)
+        assert (r.status, r.digests) == ("applied", {})
+        assert any(note.startswith("t: no digest of the whole table is kept") for note in r.notes)
+        assert whole(sn.verify(r, remote)) == []
+
+    def test_a_table_that_cannot_be_read_to_its_end_can_be_repaired(
+        self, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        local, remote, _ = two(bench, "postgresql")
+
+        def refused(writer: Any, table: Any) -> str:
+            """As for a damaged row: the server refuses the statement, and its transaction is broken."""
+            return str(list(writer.batches(replace(table, name="damaged"), ["id"])))
+
+        monkeypatch.setattr("syncnb.applying.digesting.table_digest", refused)
+        r = applied(local, remote)
+        assert (r.status, r.digests) == ("applied", {})
+        assert sn.diff(local, remote).verdict == "equal"
+
+
+def applied(local: sn.Store, remote: sn.Store) -> sn.Report:
+    p = sn.plan(sn.diff(local, remote), into=remote, resolve=sn.take_local, deletes=True)
+    return sn.apply(p, remote, allow=ALL)
+
+
+def whole(proof: sn.Proof) -> list[tuple[bool | None, str]]:
+    return [(line.ok, line.what) for line in proof.lines if "the whole table" in line.what]
 
 
 class TestOrder:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from syncnb import journal
 from syncnb.applying.checking import check_call, tables_as_planned
+from syncnb.applying.digesting import digests, with_digests
 from syncnb.applying.writing import Done, spoilt, write_block
 from syncnb.errors import ConnectError, PlanError, SyncnbError, UnknownOutcome, WriteError
 from syncnb.planning import Plan
@@ -181,6 +182,7 @@ class _Run:
                 raise _Faster(stored)
             schemas = sorted({block.path[0] for block in self.plan.blocks if len(block.path) > 1})
             tables = tables_as_planned(self.plan, writer.schema(schemas or None))
+            before = digests(writer, tables.values())
             done = self._write_all(writer, tables)
             if any(found.refused for found in done) and not (
                 self.rest and any(found.written for found in done)
@@ -206,6 +208,7 @@ class _Run:
                     journal.store_images(writer.sql, self.number, step, found.image)
             journal.store_id_maps(writer.sql, self.number, self.plan.source_id, self.plan.maps)
             report = self._report("applied", done, notes)
+            report = with_digests(report, before, digests(writer, tables.values()))
             journal.finish_run(
                 writer.sql, self.number, status="success", counts=_totals(report), report=report
             )

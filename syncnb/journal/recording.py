@@ -58,6 +58,7 @@ class Run:
     lease_until: datetime
     undo_of: int | None
     digest: str | None
+    """JSON: table to the digests of all its rows before the run and after it."""
     purged: datetime | None
     """When its images were taken away, after which it cannot be undone."""
 
@@ -133,6 +134,8 @@ def finish_run(
     values: dict[str, Any] = {**(counts or {}), "status": status, "finished": clock.now(), "error": error}
     if report is not None:
         values["report"] = canonical(report_to_json(report)).decode()
+        if report.digests:
+            values["digest"] = canonical(report_to_json(report)["digests"]).decode()
     if digest is not None:
         values["digest"] = digest
     with said("writing a run to"):

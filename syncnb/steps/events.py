@@ -62,6 +62,8 @@ class Report:
     """Sequences that were set forward, and what could not be."""
     guarantee: str = ""
     """What holds if the connection is lost at COMMIT, in a sentence."""
+    digests: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Table to the digest of all its rows before the first write and after the last, `rows:digest`."""
 
     @property
     def outcomes(self) -> "pd.DataFrame":

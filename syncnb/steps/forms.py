@@ -17,6 +17,7 @@ def report_to_json(report: Report) -> Json:
         "totals": {table: dict(counts) for table, counts in report.totals.items()},
         "results": [_outcome_to_json(outcome) for outcome in report.results],
         "notes": list(report.notes),
+        "digests": {table: list(both) for table, both in report.digests.items()},
     }
 
 
@@ -27,8 +28,10 @@ def report_from_json(value: Json) -> Report:
     """
     try:
         results = tuple(map(_outcome_from_json, value["results"]))
-        return Report(**{**value, "results": results, "notes": tuple(value["notes"])})
-    except (KeyError, TypeError, AttributeError) as error:
+        # Reports of journals of version 1 have none.
+        digests = {table: (before, after) for table, (before, after) in value.get("digests", {}).items()}
+        return Report(**{**value, "results": results, "notes": tuple(value["notes"]), "digests": digests})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PlanError(
             f"a stored report cannot be read: {type(error).__name__}: {error}",
             hint="it was written by another version of syncnb: read it with that one, or a newer one",

@@ -36,6 +36,8 @@ class Count:
     rows: int
 
 
+MARKS: dict[bool | None, tuple[str, str]] = {True: ("✓", "good"), False: ("✗", "bad"), None: ("·", "partial")}
+
 Expectation: TypeAlias = Complete | Unique | Count
 
 
@@ -58,7 +60,8 @@ def count(table: str, rows: int) -> Count:
 class Line:
     """One thing that was looked at."""
 
-    ok: bool
+    ok: bool | None
+    """None: it cannot be held against the run, as rows that others have changed since."""
     what: str
     expected: str
     found: str
@@ -66,17 +69,17 @@ class Line:
 
 @dataclass(frozen=True, repr=False)
 class Proof:
-    """What was found on reading again. True only where every line holds: `assert proof, proof`."""
+    """What was found on reading again. False where a line fails: `assert proof, proof`."""
 
     lines: tuple[Line, ...]
 
     def __bool__(self) -> bool:
-        return all(line.ok for line in self.lines)
+        return not self.failed
 
     @property
     def failed(self) -> tuple[Line, ...]:
         """The lines that do not hold."""
-        return tuple(line for line in self.lines if not line.ok)
+        return tuple(line for line in self.lines if line.ok is False)
 
     @property
     def frame(self) -> "pd.DataFrame":
@@ -94,15 +97,18 @@ class Proof:
     def _sheet(self) -> Sheet:
         rows = [
             [
-                Cell("✓" if line.ok else "✗", "good" if line.ok else "bad"),
+                Cell(*MARKS[line.ok]),
                 *map(Cell, (line.what, line.expected, line.found)),
             ]
             for line in self.lines
         ]
+        open_lines = sum(line.ok is None for line in self.lines)
         title = (
-            "proof: every line holds"
-            if self
-            else f"proof: {len(self.failed)} of {len(self.lines)} lines fail"
+            f"proof: {len(self.failed)} of {len(self.lines)} lines fail"
+            if self.failed
+            else f"proof: no line fails, {open_lines} cannot be told"
+            if open_lines
+            else "proof: every line holds"
         )
         return Sheet(title, ("ok", "what", "expected", "found") if rows else (), rows)
 

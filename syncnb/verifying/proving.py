@@ -7,7 +7,9 @@ from syncnb import journal
 from syncnb.errors import PlanError
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
+from syncnb.steps.codec import parse
 from syncnb.steps.proof import Complete, Count, Expectation, Line, Proof, Unique
+from syncnb.stores.digesting import table_digest
 from syncnb.stores.port import Reader, Store
 from syncnb.values.kinds import Kind
 from syncnb.values.pairing import rule_for
@@ -17,6 +19,8 @@ from syncnb.values.rules import Answer, Rule, judge
 __all__ = ["verify"]
 
 Key = tuple[Any, ...]
+Digest = tuple[str, str, str]
+"""Of a whole table: its label, when it was so, and `rows:digest`."""
 
 
 def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ()) -> Proof:
@@ -31,8 +35,9 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
     number = r.run if isinstance(r, Report) else r
     lines: list[Line] = []
     images: list[Block] = []
+    digests: list[Digest] = []
     if number is not None:
-        status, images = _told(number, store)
+        status, images, digests = _told(number, store)
         lines.append(Line(status == "success", f"run {number} is in the journal", "success", status))
     with store.reading() as reader:
         elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
@@ -41,11 +46,12 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
             lines += _as_written(
                 reader, schema.find(label), [image for image in images if image.table == label]
             )
+        lines += _whole(reader, schema, digests)
         lines += [_expected(reader, schema, wanted) for wanted in expect]
     return Proof(tuple(lines))
 
 
-def _told(number: int, store: Store) -> tuple[str, list[Block]]:
+def _told(number: int, store: Store) -> tuple[str, list[Block], list[Digest]]:
     with journal.journal_connection(store) as connection:
         runs = journal.runs(connection) if connection is not None and journal.is_installed(connection) else []
         found = next((run for run in runs if run.run == number), None)
@@ -53,7 +59,40 @@ def _told(number: int, store: Store) -> tuple[str, list[Block]]:
             raise PlanError(
                 f"{store.name} has no run {number} in its journal", hint="pass the database that was written"
             )
-        return found.status, list(journal.read_images(connection, number))
+        undone = next((run for run in runs if run.run == found.undo_of), None)
+        return found.status, list(journal.read_images(connection, number)), list(_digests(found, undone))
+
+
+def _digests(run: journal.Run, undone: journal.Run | None) -> Iterator[Digest]:
+    """What is known of whole tables: how the run left them, and how they were before the run that it took back."""
+    if run.status != "success":
+        return
+    for table, (_, after) in parse(run.digest or "{}").items():
+        yield table, f"as run {run.run} left it", after
+    for table, (before, _) in parse((undone and undone.digest) or "{}").items():
+        yield table, f"as it was before run {run.undo_of}", before
+
+
+def _whole(reader: Reader, schema: Schema, digests: Sequence[Digest]) -> Iterator[Line]:
+    """A table is the same or not. Another digest is no failure of the run: others may write to the table too."""
+    found = {
+        label: table_digest(reader, schema.find(label))
+        for label in dict.fromkeys(each[0] for each in digests)
+    }
+    for label, when, wanted in digests:
+        now, same = found[label], found[label] == wanted
+        rows = _rows_in(wanted)
+        told = (
+            "the same digest" if same
+            else "too large by now to be read" if now is None
+            else f"another digest, {_rows_in(now)}: some have changed since"
+        )  # fmt: skip
+        yield Line(same or None, f"{label}: the whole table is {when}", rows, told)
+
+
+def _rows_in(digest: str) -> str:
+    count = int(digest.partition(":")[0])
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[Line]:

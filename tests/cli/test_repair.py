@@ -94,9 +94,9 @@ def test_from_the_plan_to_the_proof_and_back(desk: Desk) -> None:
 
     code, proof, _ = desk.main("verify 1 REMOTE --complete t.v --unique t=id t=id,v --count t=4")
     assert (code, lines(proof)[0]) == (0, "proof: every line holds")
-    assert len(re.findall("^✓", proof, re.M)) == 7
+    assert len(re.findall("^✓", proof, re.M)) == 8
     code, proof, _ = desk.main("verify 1 REMOTE --complete t.stamp --unique t=v --count t=5")
-    assert (code, lines(proof)[0]) == (1, "proof: 2 of 6 lines fail")
+    assert (code, lines(proof)[0]) == (1, "proof: 2 of 7 lines fail")
 
     code, shown, err = desk.main("undo 1 REMOTE")
     assert (code, lines(shown)[0].partition(": ")[2]) == (0, "1 to insert, 1 to update, 1 to delete")
