@@ -397,6 +397,26 @@ def whole(proof: sn.Proof) -> list[tuple[bool | None, str]]:
     return [(line.ok, line.what) for line in proof.lines if "the whole table" in line.what]
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_second_row_with_a_planned_key_is_never_written(bench: Workbench, engine: str) -> None:
+    ddl = "CREATE TABLE t (id int, v text)"
+    local = bench.sqlite(ddl, "INSERT INTO t VALUES (1, 'mine'), (2, 'two')")
+    store: Any = bench.make(engine, ddl, "INSERT INTO t VALUES (1, 'theirs'), (2, 'zwei')")
+    remote = sn.connect(store.path if engine == "sqlite" else bench.last, writable=True)
+    p = sn.plan(sn.diff(local, remote, key="id"), into=remote, resolve=sn.take_local)
+    connection: Any = sqlite3.connect(store.path) if engine == "sqlite" else psycopg.connect(bench.last)
+    connection.execute("INSERT INTO t VALUES (1, 'theirs')")
+    connection.commit()
+    connection.close()
+    before = everything(remote)["t"]
+    report = sn.apply(p, remote, allow=ALL)
+    assert report.status == "refused"
+    assert everything(remote)["t"] == before
+    report = sn.apply(p, remote, allow=ALL, rest=True)
+    assert [each.key for each in report.results if each.refusal] == ["1"]
+    assert sn.diff(local, remote, key="id")["t"].rows["id"].tolist() == []
+
+
 class TestOrder:
     def test_parents_first_and_children_deleted_first(self, bench: Workbench) -> None:
         ddl = [

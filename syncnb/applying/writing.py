@@ -217,11 +217,12 @@ def _compared(work: _Work, before: pa.RecordBatch, after: pa.RecordBatch) -> Don
             ]
         done.image = _image(work, before, None)
         return done
-    if after.num_rows != len(block):
-        missing = _missing(block, after)
+    times = np.bincount(after.column(0).to_numpy(), minlength=len(block))
+    if (times != 1).any():
+        told = {0: "it cannot be seen after it was written"}
         done.results = [
-            work.outcome(int(row), Refusal.FORBIDDEN, "it cannot be seen after it was written")
-            for row in missing
+            work.outcome(int(row), Refusal.FORBIDDEN, told.get(int(times[row]), "several rows have this key"))
+            for row in np.flatnonzero(times != 1)
         ]
         return done
     altered: dict[int, list[str]] = {}
