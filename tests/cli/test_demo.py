@@ -28,7 +28,7 @@ def test_the_demo_looks_repairs_proves_and_says_where_to_go_on(run: Run) -> None
     assert "run 1: applied\n" in ended.stdout
     proof = ended.stdout.partition("# Prove it\n")[2]
     assert "\nproof: every line holds\n" in proof
-    assert len(re.findall("^✓", proof, re.M)) == 6
+    assert len(re.findall("^✓", proof, re.M)) == 9
     assert lines(ended.stdout)[-1] == "next: syncnb lab"
     assert run("demo", "tour").stdout == ended.stdout
 
