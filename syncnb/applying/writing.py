@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncnb.errors import WriteError
+from syncnb.failpoints import reach
 from syncnb.planning.previewing import key_of
 from syncnb.schema import Column, Table
 from syncnb.steps import Block, Outcome, Refusal
@@ -70,6 +71,7 @@ def write_block(writer: Writer, table: Table, block: Block, step: int, *, dry: b
     """
     work = _Work(writer, table, block, step)
     staged = writer.stage(table, block)
+    reach("staged")
     try:
         before = staged.present([column.name for column in work.columns])
         refused = dict(_drifted(work, before))

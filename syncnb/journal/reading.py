@@ -1,4 +1,4 @@
-"""The journal of a store that is only read."""
+"""The journal of a store that is only read: in the target itself, or beside it on this machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,17 +6,27 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from syncnb.errors import ReadError
+from syncnb.journal.installing import is_installed
+from syncnb.journal.outside import FIRST, folder, outside
+from syncnb.journal.recording import last_run
+from syncnb.journal.rights import FORBIDDEN, missing_rights
 from syncnb.stores.port import Reader, Store
 
-__all__ = ["journal_connection", "within"]
+__all__ = ["both_journals", "journal_connection", "journal_for", "last_run_of", "within"]
 
 
 @contextmanager
-def journal_connection(store: Store) -> Iterator[Connection | None]:
-    """A read-only connection of SQLAlchemy, in a snapshot; None for frames: they keep no journal."""
+def journal_connection(store: Store, run: int | None = None) -> Iterator[Connection | None]:
+    """A read-only connection of SQLAlchemy, in a snapshot; None for frames: they keep no journal.
+
+    run: a number; where such numbers are given outside the target, that journal.
+    """
     if store.dialect == "frame":
         yield None
         return
+    if run is not None and run >= FIRST and (beside := _outside(store)) is not None:
+        store = beside
     with store.reading() as reader:
         yield within(reader, store.dialect)
 
@@ -31,3 +41,53 @@ def within(reader: Reader, dialect: str) -> Connection | None:
     on: Any = postgres_core if dialect == "postgresql" else sqlite_core
     connection: Connection = on(reader._connection)  # type: ignore[attr-defined]
     return connection
+
+
+def both_journals(store: Store) -> Iterator[Connection]:
+    """The journal in the target, then the one outside of it, each where there is one and while it is looked at.
+
+    Where there is one outside, a journal in the target that this role may not read is passed over.
+    """
+    beside = _outside(store)
+    with journal_connection(store) as connection:
+        if connection is not None and _readable(connection, needed=beside is None):
+            yield connection
+    if beside is not None:
+        with journal_connection(beside) as connection:
+            if connection is not None:
+                yield connection
+
+
+def last_run_of(store: Store) -> int:
+    """A number that grows with every run, wherever its journal is; 0 before the first."""
+    return sum(map(last_run, both_journals(store)))
+
+
+def journal_for(store: Store) -> tuple[int, list[str]]:
+    """The same number, and the rights that the role lacks to keep a journal in the target."""
+    with journal_connection(store) as connection:
+        if connection is None:
+            return 0, []
+        lacking = missing_rights(connection)
+        number = last_run(connection) if not lacking or _readable(connection, needed=False) else 0
+    beside = _outside(store)
+    if beside is not None:
+        with journal_connection(beside) as connection:
+            number += last_run(connection) if connection is not None else 0
+    return number, lacking
+
+
+def _readable(connection: Connection, *, needed: bool) -> bool:
+    try:
+        return is_installed(connection)
+    except ReadError as problem:
+        if needed or problem.sqlstate != FORBIDDEN:
+            raise
+        return False
+
+
+def _outside(store: Store) -> Store | None:
+    """The journal outside the target. Only where there are any is the target asked who it is."""
+    if store.dialect != "postgresql" or not any(folder().glob("*.db")):
+        return None
+    return outside(store.identity())  # type: ignore[attr-defined]

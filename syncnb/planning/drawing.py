@@ -12,10 +12,10 @@ from syncnb.changes import ColumnPair, Diff, RowSet, TableDiff, TablePair
 from syncnb.changes.ids import names
 from syncnb.changes.keys import key_text
 from syncnb.errors import PlanError
-from syncnb.journal import is_installed, journal_connection, last_run
+from syncnb.journal import journal_for
 from syncnb.matching import families
 from syncnb.planning.fingerprint import fingerprint
-from syncnb.planning.hazards import hazards_of
+from syncnb.planning.hazards import hazards_of, journal_notes
 from syncnb.planning.ordering import in_order, parents_first
 from syncnb.planning.plans import OpenRow, Plan
 from syncnb.planning.rekeying import RENAME, Collisions, Rekeying, check_collisions
@@ -71,6 +71,7 @@ def plan(
         drawing.draw(resolve, deletes=deletes)
     drawn.sort(key=lambda drawing: d.tables.index(drawing.diff))
     blocks = [block for drawing in drawn for block in drawing.blocks]
+    after_run, lacking = journal_for(into)
     return Plan(
         target=into.identity(),
         into=side,
@@ -84,8 +85,11 @@ def plan(
         undecided=tuple(block for drawing in drawn for block in drawing.undecided),
         hazards=tuple(hazard for drawing in drawn for hazard in drawing.all_hazards(schema)),
         open=tuple(row for drawing in drawn for row in drawing.open),
-        after_run=_last_run(into),
-        notes=tuple(dict.fromkeys(note for drawing in drawn for note in drawing.notes)),
+        after_run=after_run,
+        notes=(
+            *dict.fromkeys(note for drawing in drawn for note in drawing.notes),
+            *journal_notes(lacking),
+        ),
         maps=tuple(
             found for drawing in drawn if (found := rekeying.maps(drawing.diff, drawing.table)) is not None
         ),
@@ -108,12 +112,6 @@ def _greatest(d: Diff, pair: TablePair) -> int:
         with store.reading() as reader:
             found.append(reader.greatest(table, column.name) or 0)
     return max(found)
-
-
-def _last_run(store: Store) -> int:
-    """The number of the last run in the target's journal; 0 where there is none."""
-    with journal_connection(store) as connection:
-        return last_run(connection) if connection is not None and is_installed(connection) else 0
 
 
 def _present_schema(d: Diff, side: Side, into: Store) -> Schema:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from syncnb.journal import ALLOWED
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Hazard
 
-__all__ = ["COUNTED", "cascades", "counted", "counted_hazards", "hazards_of"]
+__all__ = ["COUNTED", "cascades", "counted", "counted_hazards", "hazards_of", "journal_notes"]
 
 MANY_ROWS = 20
 MANY_SHARE = 0.1
@@ -63,3 +64,15 @@ def cascades(table: Table, rows: int, schema: Schema) -> Iterator[Hazard]:
             if key.on_delete in WITH_IT and schema.find(key.parent).label == table.label:
                 what = f"rows of {child.label} that refer to them ({', '.join(key.columns)}): {key.on_delete}"
                 yield Hazard("cascades", table.label, rows, what)
+
+
+def journal_notes(lacking: Sequence[str]) -> list[str]:
+    """What a role must know that may not keep its journal in the target: what it lacks, and what holds then."""
+    if not lacking:
+        return []
+    return [
+        f"this role may not keep the journal in the target (it lacks {', '.join(lacking)}): "
+        "`syncnb journal --sql` prints what an administrator can run",
+        f"allow=({ALLOWED!r},) keeps it in a file on this machine: a lost answer to COMMIT is then settled by "
+        "what the server remembers of the transaction, not by a marker",
+    ]

@@ -121,6 +121,14 @@ class Writer(Protocol):
         """
         ...
 
+    def transaction(self) -> str:
+        """The number of this transaction, by which the database remembers it; empty where it remembers none."""
+        ...
+
+    def fate(self, transaction: str) -> str | None:
+        """`committed`, `aborted` or `in progress`; None where the database does not know."""
+        ...
+
     def savepoint(self) -> AbstractContextManager[None]:
         """Leaving it by an exception undoes what was done within, and nothing else."""
         ...

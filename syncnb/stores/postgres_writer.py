@@ -14,6 +14,7 @@ from syncnb.schema import Column, Table
 from syncnb.steps import Block
 from syncnb.stores.postgres import DESCRIBE, SETTINGS, SETTLE, PostgresReader, PostgresStore, Server
 from syncnb.stores.postgres_copy import copy_format, qualified, read_batches
+from syncnb.stores.postgres_fate import fate, number
 from syncnb.stores.postgres_sequences import advance
 from syncnb.stores.postgres_staging import Layout, layout, setting
 from syncnb.stores.postgres_text import as_text, csv_chunks
@@ -131,6 +132,23 @@ class PostgresWriter(PostgresReader):
         self._free()
         with self._translated(table.label):
             return advance(self._connection, table, column)
+
+    def transaction(self) -> str:
+        """The number of this transaction, with the timeline it belongs to."""
+        self._free()
+        with self._translated("its transaction"):
+            return number(self._connection, self.server.version)
+
+    def fate(self, transaction: str) -> str | None:
+        """What the server remembers of a transaction; None where it no longer knows, or never gave that number."""
+        self._free()
+        try:
+            with self.savepoint(), self._translated("its transaction"):
+                return fate(self._connection, self.server.version, transaction)
+        except WriteError:
+            if self._connection.closed:
+                raise
+            return None
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

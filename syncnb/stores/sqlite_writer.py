@@ -86,6 +86,14 @@ class SQLiteWriter(SQLiteReader):
         """Nothing to do: SQLite counts explicit numbers itself."""
         return None
 
+    def transaction(self) -> str:
+        """Nothing: SQLite numbers no transactions."""
+        return ""
+
+    def fate(self, transaction: str) -> str | None:
+        """Unknown: SQLite remembers no transactions."""
+        return None
+
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Leaving it by an exception undoes what was done within, and nothing else."""

@@ -46,7 +46,7 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
 
 
 def _told(number: int, store: Store) -> tuple[str, list[Block]]:
-    with journal.journal_connection(store) as connection:
+    with journal.journal_connection(store, number) as connection:
         runs = journal.runs(connection) if connection is not None and journal.is_installed(connection) else []
         found = next((run for run in runs if run.run == number), None)
         if found is None or connection is None:
