@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -68,6 +69,16 @@ def test_the_whole_way_and_back(bench: Workbench, data_folder: Path) -> None:
     with pytest.raises(sn.PlanError, match=f"run {FIRST} was taken back by run {FIRST + 1}"):
         sn.undo(FIRST, remote)
     assert planned(local, remote).id != p.id
+
+
+def test_its_images_can_be_purged(bench: Workbench) -> None:
+    local, remote = clerk(bench)
+    r = sn.apply(planned(local, remote), remote, allow=ALLOW)
+    far = datetime(2100, 1, 1, tzinfo=UTC)
+    assert sn.purge(remote, before=far).runs == (FIRST,)
+    assert sn.purge(remote, before=far, dry_run=False).done
+    with pytest.raises(sn.PlanError, match="were purged"):
+        sn.undo(r, remote)
 
 
 def test_a_refusal_is_kept_there(bench: Workbench) -> None:

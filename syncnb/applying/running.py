@@ -219,7 +219,7 @@ class _Run:
         dry = False
         with bar(len(self.plan), shown=self.progress) as shown:
             for step, block in enumerate(self.plan.blocks, 1):
-                shown.set_description(f"{block.verb} {block.table}", refresh=False)
+                shown.set_description(f"{block.verb} {block.table}", refresh=bool(self.progress))
                 found = write_block(writer, tables[block.table], block, step, dry=dry, rest=self.rest)
                 dry = dry or (bool(found.refused) and not self.rest)
                 done.append(found)

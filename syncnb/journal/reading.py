@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -13,7 +13,10 @@ from syncnb.journal.recording import last_run
 from syncnb.journal.rights import FORBIDDEN, missing_rights
 from syncnb.stores.port import Reader, Store
 
-__all__ = ["both_journals", "journal_connection", "journal_for", "last_run_of", "within"]
+if TYPE_CHECKING:
+    from syncnb.stores.sqlite import SQLiteStore
+
+__all__ = ["both_journals", "journal_connection", "journal_for", "last_run_of", "outside_of", "within"]
 
 
 @contextmanager
@@ -25,7 +28,7 @@ def journal_connection(store: Store, run: int | None = None) -> Iterator[Connect
     if store.dialect == "frame":
         yield None
         return
-    if run is not None and run >= FIRST and (beside := _outside(store)) is not None:
+    if run is not None and run >= FIRST and (beside := outside_of(store)) is not None:
         store = beside
     with store.reading() as reader:
         yield within(reader, store.dialect)
@@ -48,7 +51,7 @@ def both_journals(store: Store) -> Iterator[Connection]:
 
     Where there is one outside, a journal in the target that this role may not read is passed over.
     """
-    beside = _outside(store)
+    beside = outside_of(store)
     with journal_connection(store) as connection:
         if connection is not None and _readable(connection, needed=beside is None):
             yield connection
@@ -70,7 +73,7 @@ def journal_for(store: Store) -> tuple[int, list[str]]:
             return 0, []
         lacking = missing_rights(connection)
         number = last_run(connection) if not lacking or _readable(connection, needed=False) else 0
-    beside = _outside(store)
+    beside = outside_of(store)
     if beside is not None:
         with journal_connection(beside) as connection:
             number += last_run(connection) if connection is not None else 0
@@ -86,8 +89,8 @@ def _readable(connection: Connection, *, needed: bool) -> bool:
         return False
 
 
-def _outside(store: Store) -> Store | None:
-    """The journal outside the target. Only where there are any is the target asked who it is."""
+def outside_of(store: Store, *, writable: bool = False) -> "SQLiteStore | None":
+    """The journal outside the target, where there is one. Only where there are any is the target asked who it is."""
     if store.dialect != "postgresql" or not any(folder().glob("*.db")):
         return None
-    return outside(store.identity())  # type: ignore[attr-defined]
+    return outside(store.identity(), writable=writable)  # type: ignore[attr-defined]
