@@ -117,13 +117,22 @@ def open_outside(target: "Identity") -> "SQLiteStore":
         ) from None
     store = SQLiteStore(path, writable=True)
     with store.writing() as writer:
-        if version(writer.sql) != VERSION:
+        found = version(writer.sql)
+        if found != VERSION:
             install(writer.sql)
-            writer.sql.execute(CreateTable(INTENTS, if_not_exists=True))
-            writer.sql.execute(insert(NUMBERS).values(name=tables_of(writer.sql).runs.name, seq=FIRST - 1))
-            writer.sql.execute(insert(tables_of(writer.sql).meta).values(key="target", value=target.name))
+            if found is None:
+                _begin(writer.sql, target)
             writer.commit()
     return store
+
+
+def _begin(connection: Connection, target: "Identity") -> None:
+    """What this journal has besides: intents, numbers of its own, and for a person the name of its target."""
+    ours = tables_of(connection)
+    with said("installing"):
+        connection.execute(CreateTable(INTENTS, if_not_exists=True))
+        connection.execute(insert(NUMBERS).values(name=ours.runs.name, seq=FIRST - 1))
+        connection.execute(insert(ours.meta).values(key="target", value=target.name))
 
 
 def _path(target: "Identity") -> Path:

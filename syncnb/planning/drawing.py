@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def plan(
     by_name = {table.name: table for table in d.tables}
     in_turn = [by_name[pair.name] for family in families([t.pair for t in d.tables]) for pair in family]
     drawn = [
-        _Drawing(table, side, schema.find(_target(table, side).label), into.dialect, rekeying)
+        _Drawing(table, side, schema.find(_target(table, side).label), into.dialect, rekeying, d.clocks_apart)
         for table in in_turn
         if table.verdict == "different"
     ]
@@ -152,6 +153,8 @@ class _Drawing:
     table: Table
     dialect: str
     rekeying: Rekeying
+    apart: timedelta
+    """How far the clocks of the two sides are apart."""
     blocks: list[Block] = field(default_factory=list)
     """As decided, not yet in order."""
     undecided: list[Block] = field(default_factory=list)
@@ -247,7 +250,9 @@ class _Drawing:
         diff = self.diff
         if not diff.counts.changed:
             return
-        decisions = self._held_back(decide(diff, policy, now=clock.now()))
+        decisions = decide(diff, policy, clock_offset=self.apart, now=clock.now())
+        self.notes += [f"{self.table.label}: {note}" for note in decisions.notes]
+        decisions = self._held_back(decisions)
         chosen = np.flatnonzero(decisions.winner == (1 if self.source == "local" else -1))
         self.blocks += self._update_blocks(chosen, decisions)
         self.undecided += self._update_blocks(np.flatnonzero(decisions.open), decisions)

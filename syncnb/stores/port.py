@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -56,6 +57,10 @@ class Reader(Protocol):
         `order` names columns; text sorts by code point (as far as the engine can), NULL first.
         The order is asked for, not promised: whoever merges must check.
         """
+        ...
+
+    def clock_offset(self) -> timedelta:
+        """How far the database's clock is ahead of this machine's; 0 where no difference can be measured."""
         ...
 
     def interrupt(self) -> None:

@@ -7,6 +7,7 @@ tables. The driver is imported when the first connection is made.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -252,6 +253,16 @@ class PostgresReader:
         self._free()
         self._stream = _Stream(self._copied(query, table, chosen), table.label)
         return self._stream
+
+    def clock_offset(self) -> timedelta:
+        """How far the server's clock is ahead of ours, by one question; 0 where the way there explains it."""
+        self._free()
+        before = datetime.now(UTC)  # not `syncnb.clock`, which may stand still: here two clocks are compared
+        with self._translated("the clock"):
+            row = self._connection.execute("SELECT clock_timestamp()").fetchone()
+        after = datetime.now(UTC)
+        theirs: datetime = row[0] if row else after
+        return max(theirs - after, timedelta(0)) or min(theirs - before, timedelta(0))
 
     def interrupt(self) -> None:
         """Cancel whatever the server does for this snapshot. Any thread; never raises."""
