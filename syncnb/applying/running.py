@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from syncnb import journal
 from syncnb.applying.checking import check_call, tables_as_planned
+from syncnb.applying.following import Followers, may_cascade
 from syncnb.applying.going_on import bar, leased
 from syncnb.applying.keeping import Keeper, keeper_for
 from syncnb.applying.standing import standing
@@ -124,8 +125,14 @@ class _Run:
         )
 
     def _schema(self, writer: Writer) -> Schema:
-        schemas = sorted({block.path[0] for block in self.plan.blocks if len(block.path) > 1})
-        return writer.schema(schemas or None)
+        """The catalogue, with all tables whose rows may follow."""
+        schemas = {block.path[0] for block in self.plan.blocks if len(block.path) > 1}
+        schema = writer.schema(sorted(schemas) or None)
+        tables = {block.table: schema.find(block.table) for block in self.plan.blocks}
+        if not any(may_cascade(block, tables[block.table]) for block in self.plan.blocks):
+            return schema
+        more = set(writer.followers(list(tables.values()))) - schemas
+        return writer.schema(sorted({*schemas, *more})) if more else schema
 
     def begin(self, caller: str, approved_by: str | None) -> None:
         """Write the run's row, which is there before anything else is."""
@@ -177,16 +184,18 @@ class _Run:
             stored = self.keeper.stored_now(writer, self.plan.id)
             if stored is not None:
                 raise _Faster(stored)
-            tables = tables_as_planned(self.plan, self._schema(writer))
-            done = self._write_all(writer, tables)
+            schema = self._schema(writer)
+            tables = tables_as_planned(self.plan, schema)
+            done, followers = self._write_all(writer, tables, schema)
             if any(found.refused for found in done) and not (
                 self.rest and any(found.written for found in done)
             ):
                 raise _Refused(done)
             self._check_rewritten(writer, done, tables)
-            notes = tuple(_advanced(writer, self.plan.blocks, tables))
+            notes = dict.fromkeys(note for each in followers for note in each.notes)
+            notes |= dict.fromkeys(_advanced(writer, self.plan.blocks, tables))
             report = self._report("applied", done, (*notes, *self.keeper.notes))
-            images = [found.image for found in done if found.image is not None]
+            images = [image for found in done for image in found.images]
             self.keeper.before_commit(
                 writer, self.number, images, report, (self.plan.source_id, self.plan.maps)
             )
@@ -213,19 +222,27 @@ class _Run:
                 hint='look at its triggers; allow=("trigger_rewrites",) accepts what they do',
             )
 
-    def _write_all(self, writer: Writer, tables: dict[str, Table]) -> list[Done]:
+    def _write_all(
+        self, writer: Writer, tables: dict[str, Table], schema: Schema
+    ) -> tuple[list[Done], list[Followers]]:
         """Every block in order. After a refusal the others are only looked at, so that all drift is told."""
         done: list[Done] = []
+        followed: list[Followers] = []
         dry = False
         with bar(len(self.plan), shown=self.progress) as shown:
             for step, block in enumerate(self.plan.blocks, 1):
                 shown.set_description(f"{block.verb} {block.table}", refresh=bool(self.progress))
+                followers = Followers(writer, schema, block)
+                if not dry:
+                    followers.look(tables[block.table])
                 found = write_block(writer, tables[block.table], block, step, dry=dry, rest=self.rest)
                 dry = dry or (bool(found.refused) and not self.rest)
+                found.followed = followers.images() if found.written else []
+                followed.append(followers)
                 done.append(found)
                 shown.update(len(block))
                 reach("written")
-        return done
+        return done, followed
 
     def _refuse(self, done: list[Done]) -> Report:
         report = self._report("refused", [Done(results=found.refused) for found in done], ())

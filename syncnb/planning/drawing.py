@@ -120,7 +120,8 @@ def _present_schema(d: Diff, side: Side, into: Store) -> Schema:
     compared = [_target(table, side) for table in d.tables]
     elsewhere = sorted({table.schema for table in compared if table.schema and not table.visible})
     with into.reading() as reader:
-        schema = reader.schema(elsewhere or None)
+        more = reader.followers(compared)
+        schema = reader.schema(sorted({*elsewhere, *more}) or None)
     for table in compared:
         now = next((found for found in schema if found.label == table.label), None)
         if now is None or fingerprint(now) != fingerprint(table):

@@ -36,10 +36,13 @@ def undo(run: Report | int, store: Store) -> Plan:
             raise PlanError(f"{store.name} has no journal", hint="nothing was applied to it by syncnb")
         _check(journal.runs(connection), number)
         images = list(journal.read_images(connection, number))
+        report = journal.run_report(connection, number)
     after_run, lacking = journal.journal_for(store)
     with store.reading() as reader:
         elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
         schema = reader.schema(elsewhere or None)
+        more = reader.followers([schema.find(image.table) for image in images])
+        schema = reader.schema(sorted({*elsewhere, *more})) if more else schema
     blocks = tuple(block for image in reversed(images) for block in _taken_back(image, schema))
     deleted = {block.table: len(block) for block in blocks if block.verb == "delete"}
     return Plan(
@@ -53,8 +56,13 @@ def undo(run: Report | int, store: Store) -> Plan:
         blocks=blocks,
         after_run=after_run,
         undo_of=number,
-        notes=(KEPT, *journal_notes(lacking)),
+        notes=(KEPT, *_lost(report), *journal_notes(lacking)),
     )
+
+
+def _lost(report: Report | None) -> list[str]:
+    """What the run itself said that it could not keep."""
+    return [note for note in (report.notes if report else ()) if "cannot be taken back" in note]
 
 
 def _check(runs: list[journal.Run], number: int) -> None:

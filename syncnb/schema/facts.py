@@ -72,6 +72,8 @@ class ForeignKey:
     on_delete: str = "NO ACTION"
     on_update: str = "NO ACTION"
     deferrable: bool = False
+    deferred: bool = False
+    """Looked at when the transaction ends, unless told otherwise."""
     valid: bool = True
 
 

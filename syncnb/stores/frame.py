@@ -104,6 +104,10 @@ class FrameReader:
             size = max(1, min(BATCH_ROWS, BATCH_BYTES // (batch.nbytes // (stop - start) + 1)))
             start = stop
 
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """None: there is one schema."""
+        return []
+
     def clock_offset(self) -> timedelta:
         """None: a frame has this machine's clock."""
         return timedelta(0)

@@ -41,6 +41,10 @@ class Reader(Protocol):
         """The catalogue, as this snapshot sees it."""
         ...
 
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """Schemas beyond the search path with tables whose rows may follow a write to these, by a cascade."""
+        ...
+
     def count_estimate(self, table: Table) -> int | None:
         """About how many rows, without reading them; None where nobody knows. For progress bars only."""
         ...
@@ -88,6 +92,15 @@ class Staged(Protocol):
         """
         ...
 
+    def following(
+        self, child: Table, pairs: Sequence[tuple[str, str]], columns: Sequence[str]
+    ) -> pa.RecordBatch:
+        """The rows of another table that refer to the rows with a staged key, locked where the role may.
+
+        pairs: the columns of the reference there, and those that they refer to here. Raw, in no order.
+        """
+        ...
+
     def drop(self) -> None:
         """Put the staged rows away."""
         ...
@@ -124,6 +137,10 @@ class Writer(Protocol):
 
         What was done or what forbids it, in a sentence; None where there is nothing to do.
         """
+        ...
+
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """As a reader tells them."""
         ...
 
     def transaction(self) -> str:

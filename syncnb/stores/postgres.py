@@ -16,7 +16,7 @@ import pyarrow as pa
 from syncnb.errors import ConnectError, ReadError
 from syncnb.schema import Column, Schema, Table
 from syncnb.stores.port import Identity
-from syncnb.stores.postgres_catalogue import inspect_catalogue, row_estimate
+from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
 from syncnb.stores.postgres_sequences import greatest
@@ -220,6 +220,12 @@ class PostgresReader:
         self._free()
         with self._translated("the catalogue"):
             return inspect_catalogue(self._connection, encoding=self.server.encoding, schemas=schemas)
+
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """Schemas beyond the search path with tables whose rows may follow writes to these."""
+        self._free()
+        with self._translated("the catalogue"):
+            return followers(self._connection, tables)
 
     def place(self) -> tuple[str | None, int]:
         """The server's system identifier, where this role may know it, and the oid of the database."""

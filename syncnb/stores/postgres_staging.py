@@ -114,6 +114,20 @@ class Layout:
         values = ", ".join(f"{QUOTED(column)} = s.n{number}" for number, column in enumerate(block.columns))
         return f"UPDATE {name} AS t SET {values} FROM {self.source} AS s WHERE {where}"  # noqa: S608
 
+    def following(
+        self, child: Table, pairs: Sequence[tuple[str, str]], columns: Sequence[Column], *, lock: bool
+    ) -> str:
+        """The COPY of the rows of `child` that refer to rows with a staged key."""
+        own, theirs = (", ".join(f"t.{QUOTED(name)}" for name in names) for names in zip(*pairs, strict=True))
+        parents = (
+            f"SELECT {theirs} FROM {qualified(self.table)} AS t JOIN {self.source} AS s ON {self._matched()}"  # noqa: S608
+        )
+        # A table that inherits does not inherit the reference.
+        only = "ONLY " if child.type == "table" else ""
+        chosen = ", ".join(map(selected, columns))
+        query = f"SELECT {chosen} FROM {only}{qualified(child)} AS t WHERE ({own}) IN ({parents})"  # noqa: S608
+        return copy_out(f"{query} FOR UPDATE OF t" if lock else query, child)
+
     def _matched(self) -> str:
         """The key by its own `=`, which an index serves, and exactly."""
         terms = []

@@ -18,7 +18,7 @@ from syncnb.stores.postgres_fate import fate, number
 from syncnb.stores.postgres_sequences import advance
 from syncnb.stores.postgres_staging import Layout, layout, setting
 from syncnb.stores.postgres_text import as_text, csv_chunks
-from syncnb.stores.staging import NUMBER, arranged, check_block
+from syncnb.stores.staging import NUMBER, arranged, check_block, joined
 from syncnb.stores.write_errors import not_writable, postgres_write_error, unknown_outcome
 from syncnb.values.kinds import Kind
 
@@ -280,6 +280,17 @@ class PostgresStaged:
         count = self._writer._run(self.layout.write, self.layout.table)
         self._written = self._writer._undone
         return count
+
+    def following(
+        self, child: Table, pairs: Sequence[tuple[str, str]], columns: Sequence[str]
+    ) -> pa.RecordBatch:
+        """The rows of `child` that refer to rows with a staged key; locked where the role may UPDATE it."""
+        writer, chosen = self._writer, [child.column(name) for name in columns]
+        writer._free()
+        with writer._translated(child.label):
+            row = writer._connection.execute(RIGHTS, (qualified(child),)).fetchone()
+        query = self.layout.following(child, pairs, chosen, lock=bool(row and row[1]))
+        return joined(writer._present(query, child, chosen), list(columns))
 
     def drop(self) -> None:
         """Put the staged rows away; where the transaction has failed, they are gone already."""

@@ -198,6 +198,10 @@ class SQLiteReader:
         if parts:
             yield _joined(parts)
 
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """None: there is one schema."""
+        return []
+
     def clock_offset(self) -> timedelta:
         """None: a file has this machine's clock."""
         return timedelta(0)

@@ -63,7 +63,7 @@ def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[L
     wanted: dict[Key, tuple[Raw, ...] | None] = {}
     key: tuple[str, ...] = images[0].key
     for image in images:
-        wanted |= _last_state(image, columns, rules)
+        wanted |= _last_state(image, key, columns, rules)
     found = _rows(reader, table, columns, key, rules, wanted.keys())
     written = {k: row for k, row in wanted.items() if row is not None}
     good = sum(k in found and _same(rules, row, found[k]) for k, row in written.items())
@@ -79,17 +79,19 @@ def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[L
 
 
 def _last_state(
-    image: Block, columns: Sequence[str], rules: Sequence[Rule]
+    image: Block, key: tuple[str, ...], columns: Sequence[str], rules: Sequence[Rule]
 ) -> Iterator[tuple[Key, tuple[Raw, ...] | None]]:
-    key_rules = [rules[columns.index(name)] for name in image.key]
-    keys = zip(*map(to_python, image.keys), strict=True)
+    key_rules = [rules[columns.index(name)] for name in key]
+    there = image.before if image.verb == "delete" else image.after
+    # A table may be written by one key, and again by another as rows of it followed others.
+    keys = image.keys if image.key == key else [there[image.columns.index(name)] for name in key]
+    tokens = [_token(key_rules, values) for values in zip(*map(to_python, keys), strict=True)]
     if image.verb == "delete":
-        for key in keys:
-            yield _token(key_rules, key), None
+        yield from ((token, None) for token in tokens)
         return
     places = [image.columns.index(name) for name in columns]
-    for key, row in zip(keys, zip(*(to_python(image.after[at]) for at in places), strict=True), strict=True):
-        yield _token(key_rules, key), row
+    rows = zip(*(to_python(image.after[at]) for at in places), strict=True)
+    yield from zip(tokens, rows, strict=True)
 
 
 def _rows(
