@@ -1,7 +1,7 @@
 """The verb `plan`: from differences and a policy to what shall be written into one side."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from syncnb.planning.hazards import hazards_of, journal_notes
 from syncnb.planning.ordering import in_order, parents_first
 from syncnb.planning.plans import OpenRow, Plan
 from syncnb.planning.rekeying import RENAME, Collisions, Rekeying, check_collisions
+from syncnb.planning.whole_rows import rest_of_rows
 from syncnb.resolving import Decisions, Policy, check_tables, decide
 from syncnb.schema import Column, Schema, Table
 from syncnb.steps import Block, Hazard, Verb
@@ -64,7 +65,7 @@ def plan(
     by_name = {table.name: table for table in d.tables}
     in_turn = [by_name[pair.name] for family in families([t.pair for t in d.tables]) for pair in family]
     drawn = [
-        _Drawing(table, side, schema.find(_target(table, side).label), into.dialect, rekeying, d.clocks_apart)
+        _Drawing(table, side, schema.find(_target(table, side).label), into, rekeying, d.clocks_apart)
         for table in in_turn
         if table.verdict == "different"
     ]
@@ -82,6 +83,7 @@ def plan(
         },
         order=parents_first({drawing.table.label for drawing in drawn if drawing.concerned}, schema),
         sizes={drawing.table.label: drawing.rows for drawing in drawn if drawing.concerned},
+        columns={drawing.table.label: drawing.table.columns for drawing in drawn if drawing.concerned},
         blocks=in_order(blocks, schema),
         undecided=tuple(block for drawing in drawn for block in drawing.undecided),
         hazards=tuple(hazard for drawing in drawn for hazard in drawing.all_hazards(schema)),
@@ -152,7 +154,7 @@ class _Drawing:
     diff: TableDiff
     side: Side
     table: Table
-    dialect: str
+    into: Store
     rekeying: Rekeying
     apart: timedelta
     """How far the clocks of the two sides are apart."""
@@ -210,8 +212,32 @@ class _Drawing:
             )
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
-        certain = self._certain(gone)
-        self.blocks += self._block("delete", columns, gone, None, certain, f"only in {self.side}")
+        self._whole_deletes(columns, gone, self._certain(gone), f"only in {self.side}")
+
+    def _whole_deletes(
+        self, columns: list[int], gone: RowSet, certain: "np.ndarray[Any, Any]", why: str
+    ) -> None:
+        """Deletes that guard every column, those too that were not compared: they are read now."""
+        rest = self._left_out()
+        if not rest:
+            self.blocks += self._block("delete", columns, gone, None, certain, why)
+            return
+        names = [self._on_target(column).name for column in self._columns]
+        chosen = [column.take(pa.array(certain)) for column in gone.columns]
+        found, extra = rest_of_rows(self.into, self.table, names, chosen, rest) if len(certain) else ([], [])
+        for block in self._block("delete", columns, gone, None, certain[found], why) if found else ():
+            self.blocks.append(
+                replace(block, columns=(*block.columns, *rest), before=(*block.before, *extra))
+            )
+        for at in np.delete(certain, found).tolist():
+            self._open(gone, at, "it has changed since the diff: compare again")
+
+    def _left_out(self) -> list[str]:
+        """Columns of the target that the diff did not read, though they can be."""
+        read = {self._on_target(column).name for column in self._columns}
+        return [
+            c.name for c in self.table.columns if c.readable and c.generated is None and c.name not in read
+        ]
 
     def _certain(self, rows: RowSet) -> "np.ndarray[Any, Any]":
         """The rows of which it is known what they are."""
@@ -309,6 +335,10 @@ class _Drawing:
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
         why = f"only in {self.source}"
+        if rest := self._left_out():
+            self.notes.append(
+                f"{self.table.label}: inserts leave out {', '.join(rest)}: the database fills them (a default, or NULL)"
+            )
         left = self.rekeying.arrive(self.diff)
         for at, reason in left.items():
             self._open(source, at, reason)
@@ -333,7 +363,7 @@ class _Drawing:
             values,
             self.source,
             target,
-            self.dialect,
+            self.into.dialect,
             source=column.remote if self.side == "local" else column.local,
             before=before,
             sample=concat(there),

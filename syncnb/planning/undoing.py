@@ -54,6 +54,7 @@ def undo(run: Report | int, store: Store) -> Plan:
         source=f"run {number}",
         fingerprint={block.table: fingerprint(schema.find(block.table)) for block in blocks},
         blocks=blocks,
+        columns={block.table: schema.find(block.table).columns for block in blocks},
         after_run=after_run,
         undo_of=number,
         notes=(KEPT, *_lost(report), *journal_notes(lacking)),

@@ -110,7 +110,9 @@ class Layout:
             return f"INSERT INTO {name} ({names}){own} SELECT {values} FROM {self.source} AS s ORDER BY s.{QUOTED(NUMBER)}"  # noqa: S608
         where = " AND ".join([self._matched(), *self._guards()])
         if block.verb == "delete":
-            return f"DELETE FROM {name} AS t USING {self.source} AS s WHERE {where}"  # noqa: S608
+            # What is reached through its parent may hold more than the parent shows.
+            only = "ONLY " if "HAS CHILDREN" in self.table.options else ""
+            return f"DELETE FROM {only}{name} AS t USING {self.source} AS s WHERE {where}"  # noqa: S608
         values = ", ".join(f"{QUOTED(column)} = s.n{number}" for number, column in enumerate(block.columns))
         return f"UPDATE {name} AS t SET {values} FROM {self.source} AS s WHERE {where}"  # noqa: S608
 
