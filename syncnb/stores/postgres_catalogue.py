@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 
 from syncnb.errors import SchemaError
 from syncnb.schema import Column, ForeignKey, Schema, Table, Trigger, UniqueRule
+from syncnb.stores.postgres_encodings import text_encoding
 from syncnb.values.kinds import postgres_kind
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def inspect_catalogue(
             checks=tuple(check["definition"] for check in checks[relation]),
             triggers=tuple(Trigger(**trigger) for trigger in triggers[relation]),
             text_order="code point" if encoding in CODE_POINT_ORDER else "other",
-            text_encoding="unchecked" if encoding == "SQL_ASCII" else "utf-8",
+            text_encoding=text_encoding(encoding),
         )
         for relation, (facts,) in _grouped(tables).items()
     ]

@@ -14,10 +14,11 @@ from syncnb.schema import Column, Table
 from syncnb.steps import Block
 from syncnb.stores.postgres import DESCRIBE, SETTINGS, SETTLE, PostgresReader, PostgresStore, Server
 from syncnb.stores.postgres_copy import copy_format, qualified, read_batches
+from syncnb.stores.postgres_encodings import CODECS
 from syncnb.stores.postgres_fate import fate, number
 from syncnb.stores.postgres_sequences import advance
 from syncnb.stores.postgres_staging import Layout, layout, setting
-from syncnb.stores.postgres_text import as_text, csv_chunks
+from syncnb.stores.postgres_text import as_text, csv_chunks, own_codec
 from syncnb.stores.staging import NUMBER, arranged, check_block, joined
 from syncnb.stores.write_errors import not_writable, postgres_write_error, unknown_outcome
 from syncnb.values.kinds import Kind
@@ -196,8 +197,11 @@ class PostgresWriter(PostgresReader):
         with self._translated(table.label, staged), self._connection.cursor() as cursor:
             cursor.execute(staged.create.encode())
             columns = [staged.numbers, *(part.values for part in staged.parts)]
-            with cursor.copy(f"COPY {staged.source} FROM STDIN {copy_format(table)}".encode()) as copy:
-                for chunk in csv_chunks(columns):
+            codec = CODECS.get(table.text_encoding)
+            own = codec is not None and own_codec(columns, codec)
+            form = copy_format(table, own=own)
+            with cursor.copy(f"COPY {staged.source} FROM STDIN {form}".encode()) as copy:
+                for chunk in csv_chunks(columns, codec if own and codec else "utf-8"):
                     copy.write(chunk)
             cursor.execute(staged.unique.encode())
             cursor.execute(f"ANALYZE {staged.source}".encode())

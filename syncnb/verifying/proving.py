@@ -145,13 +145,14 @@ def _unique(reader: Reader, table: Table, wanted: Unique) -> Line:
     for batch in reader.batches(table, names):
         rows += batch.num_rows
         seen |= {_token(rules, values) for values in zip(*map(to_python, batch.columns), strict=True)}
-    what = f"{table.label}: {len(seen):,}/{rows:,} records have a {', '.join(names)} of their own"
+    what = f"{table.label}: {len(seen):,}/{rows:,} records have their own {', '.join(names)}"
     return Line(rows == len(seen), what, f"{rows:,}", f"{len(seen):,}")
 
 
 def _count(reader: Reader, table: Table, wanted: Count) -> Line:
     rows = sum(batch.num_rows for batch in reader.batches(table, [table.columns[0].name]))
-    return Line(rows == wanted.rows, f"{table.label}: number of records", f"{wanted.rows:,}", f"{rows:,}")
+    what = f"{table.label}: {rows:,}/{wanted.rows:,} records have been found"
+    return Line(rows == wanted.rows, what, f"{wanted.rows:,}", f"{rows:,}")
 
 
 CHECKS: dict[type, Callable[[Reader, Table, Any], Line]] = {
