@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from syncnb.connecting import connect
     from syncnb.examples import demo
     from syncnb.journal.history import Runs, history
+    from syncnb.journal.purging import purge
     from syncnb.planning import Plan, load_plan, plan, undo
     from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
     from syncnb.schema import Schema, Table
@@ -73,6 +74,7 @@ __all__ = [
     "load_plan",
     "newest",
     "plan",
+    "purge",
     "suggest_keys",
     "take_local",
     "take_remote",
@@ -85,6 +87,7 @@ _HOMES = {
     "apply": "syncnb.applying",
     "Runs": "syncnb.journal.history",
     "history": "syncnb.journal.history",
+    "purge": "syncnb.journal.purging",
     "Plan": "syncnb.planning",
     "load_plan": "syncnb.planning",
     "plan": "syncnb.planning",

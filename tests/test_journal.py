@@ -669,7 +669,7 @@ def test_purging_tells_first_and_keeps_history(
     before = NOON + timedelta(days=2, hours=12)
     told = journal.purge(installed, before=before)
     assert told.runs == tuple(numbers[:2])
-    assert repr(told).startswith("2 runs finished before 2026-02-03 00:00 UTC would lose their undo")
+    assert repr(told).startswith("2 runs that finished before 2026-02-03 00:00 UTC would lose their undo")
     assert all(list(journal.read_images(installed, run)) for run in numbers)
     done = journal.purge(installed, before=before, dry_run=False)
     installed.commit()
@@ -684,6 +684,49 @@ def test_purging_tells_first_and_keeps_history(
     assert journal.purge(installed, before=before).runs == ()
     with pytest.raises(PlanError, match="no zone"):
         journal.purge(installed, before=datetime(2026, 1, 1))
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_the_verb_tells_what_would_be_lost_and_takes_it_away_when_told(
+    bench: Workbench, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY)"
+    local, made = bench.sqlite(ddl, "INSERT INTO t VALUES (1)"), bench.make(engine, ddl)
+    place = made.path if engine == "sqlite" else bench.last  # type: ignore[attr-defined]
+    remote = sn.connect(place, writable=True)
+    later = NOON + timedelta(days=30)
+    assert sn.purge(remote, before=later).runs == ()
+    at(monkeypatch, NOON)
+    r = sn.apply(sn.plan(sn.diff(local, remote), into=remote), remote)
+    at(monkeypatch, later)
+    assert sn.purge(remote, before=NOON).runs == ()
+    told = sn.purge(sn.connect(place), before=later)
+    assert repr(told).startswith("1 run that finished before 2026-03-02 12:00 UTC would lose their undo")
+    assert len(sn.undo(r, remote)) == 1
+    with pytest.raises(sn.WriteError, match="read-only"):
+        sn.purge(sn.connect(place), before=later, dry_run=False)
+    assert sn.purge(remote, before=later, dry_run=False).runs == (1,)
+    with pytest.raises(sn.PlanError, match="its images were purged on 2026-03-02"):
+        sn.undo(r, remote)
+    assert sn.history(remote)[1] == r
+    with pytest.raises(sn.PlanError, match="no zone"):
+        sn.purge(remote, before=datetime(2026, 1, 1))
+
+
+def test_an_ordinary_role_may_not_purge(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY)"
+    local = bench.sqlite(ddl, "INSERT INTO t VALUES (1)")
+    bench.postgresql(ddl)
+    owner = sn.connect(bench.last, writable=True)
+    sn.apply(sn.plan(sn.diff(local, owner), into=owner), owner)
+    with psycopg.connect(bench.last, autocommit=True) as connection:
+        bench.as_role("clerk_purging")
+        connection.execute(journal.install_sql("postgresql", role="clerk_purging").encode())
+    clerk = sn.connect(f"postgresql://clerk_purging:pw@{bench.last.rpartition('@')[2]}", writable=True)
+    with pytest.raises(sn.WriteError, match="permission denied") as refused:
+        sn.purge(clerk, before=datetime(2100, 1, 1, tzinfo=UTC), dry_run=False)
+    assert "owner" in refused.value.hint
+    assert len(sn.undo(1, owner)) == 1
 
 
 # --- history

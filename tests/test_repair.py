@@ -333,6 +333,12 @@ class TestProof:
         proof = sn.verify(r, remote, expect=expect)
         assert [line.ok for line in proof.lines] == [True, True, True, True, True, False, True, True]
         assert not proof
+        assert [line.what for line in proof.lines[-4:]] == [
+            "t: 3/3 records have v",
+            "t: 1/3 records have u",
+            "t: 3/3 records have their own id",
+            "t: 3/3 records have been found",
+        ]
         assert proof.failed[0].what == "t: 1/3 records have u"
         assert sn.verify(r.run, remote)
         meddle("UPDATE t SET v = 'later' WHERE id = 1")

@@ -130,7 +130,34 @@ def test_a_threshold_is_never_finer_than_the_clocks(
 ) -> None:
     diff = compared(bench, ("sqlite", "postgresql"), [(local, remote)])
     policy = newest("seen", threshold=timedelta(0))
-    assert decide(diff, policy, clock_offset=offset, now=NOW).winner.tolist() == [winner]
+    decided = decide(diff, policy, clock_offset=offset, now=NOW)
+    assert decided.winner.tolist() == [winner]
+    assert bool(decided.notes) == (not winner)
+
+
+def test_the_clocks_are_measured_and_a_raised_threshold_is_told(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from syncnb.stores import postgres
+
+    class Late(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - timedelta(seconds=7.21)
+
+    local = table(bench, "sqlite", ["2026-03-01T05:00:10Z"], "here", "DATETIME")
+    table(bench, "postgresql", [BASE], "there", "timestamptz")
+    remote = sn.connect(bench.last, writable=True)
+    d = sn.diff(local, remote, key="id")
+    assert d.clocks_apart == timedelta(0)
+    assert len(sn.plan(d, into=remote, resolve=newest("seen"))) == 1
+    monkeypatch.setattr(postgres, "datetime", Late)
+    again = sn.diff(local, remote, key="id")
+    assert again.clocks_apart == timedelta(seconds=7.3)
+    p = sn.plan(again, into=remote, resolve=newest("seen"))
+    assert p.notes[0] == "hosts: stamps of seen closer than 15.6 s decide nothing: the clocks are 7.3 s apart"
+    assert (len(p), [row.why for row in p.open]) == (0, [])
+    assert p.undecided[0].why == "only 10 s apart, less than 15.6 s"
 
 
 def test_dates_are_as_coarse_as_days(bench: Workbench) -> None:

@@ -5,26 +5,29 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from syncnb import journal
 from syncnb.applying.checking import check_call, tables_as_planned
 from syncnb.applying.digesting import digests, with_digests
+from syncnb.applying.following import Followers, may_cascade
+from syncnb.applying.going_on import bar, leased
+from syncnb.applying.keeping import Keeper, keeper_for
+from syncnb.applying.standing import standing
 from syncnb.applying.writing import Done, spoilt, write_block
 from syncnb.errors import ConnectError, PlanError, SyncnbError, UnknownOutcome, WriteError
+from syncnb.failpoints import reach
 from syncnb.planning import Plan
-from syncnb.schema import Table
+from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore, Writer
 
 __all__ = ["apply"]
 
-STAGE = 0
 TRIES = 4
 RETRIED = ("40001", "40P01", "55P03")
 """Serialization failure, deadlock, lock timeout: tried again, because no COMMIT was sent."""
 VERBS = {"insert": "inserted", "update": "updated", "delete": "deleted"}
-GUARANTEE = "the marker is in the same transaction as the rows: a lost answer to COMMIT is settled by it"
 SETTLE_SECONDS = 30.0
 
 
@@ -36,6 +39,7 @@ def apply(
     caller: str | None = None,
     approved_by: str | None = None,
     rest: bool = False,
+    progress: bool | None = None,
 ) -> Report:
     """Write a plan into the database that it was drawn on: guarded, journaled, all or nothing.
 
@@ -43,23 +47,26 @@ def apply(
     refused, and then nothing is written, unless `rest` says that the others shall be. The same plan twice
     is a no-op that gives the stored report.
 
-    allow: hazards of the plan that are permitted, by name. caller: who runs it; by default the calling
-        function and thread. approved_by: kept with the run.
+    allow: hazards of the plan that are permitted, by name; `journal_outside_target` permits to keep the
+        journal in a file on this machine, where the role may not keep it in the target.
+    caller: who runs it; by default the calling function and thread. approved_by: kept with the run.
+    progress: a progress bar; by default in a notebook or terminal, where it takes longer than two seconds.
 
     Raises PlanError where it may not be applied here, WriteError where the database refuses to write at all,
-    UnknownOutcome where the answer to COMMIT was lost and could not be settled.
+    UnknownOutcome where the answer to COMMIT was lost and could not be settled. Where the journal is outside
+    the target and the server no longer knows, the report's status is `unknown`, with how the rows stand.
     """
     target = check_call(plan, store, allow)
     if not len(plan) and not plan.maps:
         return Report(plan.id, None, "nothing to do")
-    run = _Run(plan, target, tuple(allow), rest)
-    _prepare(target)
+    run = _Run(plan, target, keeper_for(target, allow), tuple(allow), rest, progress)
     earlier = run.earlier()
     if earlier is not None:
         return earlier
     run.begin(caller or _caller(), approved_by)
     try:
-        return run.go()
+        with leased(run.keeper, run.number):
+            return run.go()
     except BaseException as problem:
         run.failed(problem)
         raise
@@ -70,14 +77,6 @@ def _caller() -> str:
     frame = inspect.currentframe()
     outer = frame.f_back.f_back if frame and frame.f_back else None
     return f"{outer.f_code.co_name if outer else '?'}:{threading.current_thread().name}"
-
-
-def _prepare(store: WritableStore) -> None:
-    """Make the journal where there is none, in a transaction of its own."""
-    with store.writing() as writer:
-        if journal.version(writer.sql) != journal.VERSION:
-            journal.install(writer.sql)
-            writer.commit()
 
 
 class _Refused(Exception):
@@ -98,38 +97,43 @@ class _Faster(Exception):
 class _Run:
     plan: Plan
     store: WritableStore
+    keeper: Keeper
     allow: tuple[str, ...]
     rest: bool
+    progress: bool | None = None
     number: int = 0
     sent: bool = False
     """Whether COMMIT was sent: from then on nothing is tried again."""
 
     def earlier(self) -> Report | None:
         """The report of this very plan, where it was applied before; what earlier runs left open is settled first."""
-        with self.store.writing() as writer:
-            settled, stored = journal.settle(writer.sql), self._stored(writer)
+        reach("settling")
+        with self.keeper.books.writing() as book:
+            settled, stored = self.keeper.settle(book), self.keeper.stored(book.sql, self.plan.id)
             if settled:
-                writer.commit()
-            return stored
+                book.commit()
+        unknown = self.keeper.unknown(self.plan.id) if stored is None else None
+        return stored if unknown is None else self._unknown(unknown.run)
 
-    def _stored(self, writer: Writer) -> Report | None:
-        found = journal.marker(writer.sql, self.plan.id, STAGE)
-        if found is None:
-            return None
-        report = journal.run_report(writer.sql, found.run)
-        if report is None:
-            return Report(self.plan.id, found.run, "already applied", guarantee=GUARANTEE)
-        back = [
-            run.run
-            for run in journal.runs(writer.sql)
-            if run.undo_of == found.run and run.status == "success"
-        ]
-        notes = (
-            [f"run {found.run} was taken back by run {back[-1]}: to do it again, draw a new plan"]
-            if back
-            else []
+    def _unknown(self, run: int) -> Report:
+        """What can be said of a run of this plan of which nobody knows: how its rows stand."""
+        with self.store.writing() as writer:
+            tables = tables_as_planned(self.plan, self._schema(writer))
+            notes = standing(writer, tables, self.plan.blocks)
+        notes.append("what became of this run cannot be known: compare again, and plan what is left")
+        return Report(
+            self.plan.id, run, "unknown", notes=(*notes, *self.keeper.notes), guarantee=self.keeper.guarantee
         )
-        return replace(report, status="already applied", notes=(*report.notes, *notes))
+
+    def _schema(self, writer: Writer) -> Schema:
+        """The catalogue, with all tables whose rows may follow."""
+        schemas = {block.path[0] for block in self.plan.blocks if len(block.path) > 1}
+        schema = writer.schema(sorted(schemas) or None)
+        tables = {block.table: schema.find(block.table) for block in self.plan.blocks}
+        if not any(may_cascade(block, tables[block.table]) for block in self.plan.blocks):
+            return schema
+        more = set(writer.followers(list(tables.values()))) - schemas
+        return writer.schema(sorted({*schemas, *more})) if more else schema
 
     def begin(self, caller: str, approved_by: str | None) -> None:
         """Write the run's row, which is there before anything else is."""
@@ -142,9 +146,9 @@ class _Run:
             ) from None
 
     def _begin(self, caller: str, approved_by: str | None) -> None:
-        with self.store.writing() as writer:
+        with self.keeper.books.writing() as book:
             self.number = journal.begin_run(
-                writer.sql,
+                book.sql,
                 plan_id=self.plan.id,
                 source=self.plan.source,
                 kind="undo" if self.plan.undo_of is not None else "apply",
@@ -154,7 +158,8 @@ class _Run:
                 allowed=self.allow,
                 undo_of=self.plan.undo_of,
             )
-            writer.commit()
+            book.commit()
+        reach("run-begun")
 
     def go(self) -> Report:
         """The transaction, tried again where it met somebody else's lock and nothing was sent."""
@@ -177,63 +182,80 @@ class _Run:
     def _transaction(self) -> Report:
         with self.store.writing() as writer:
             writer.lock(self.plan.id)
-            stored = self._stored(writer)
+            stored = self.keeper.stored_now(writer, self.plan.id)
             if stored is not None:
                 raise _Faster(stored)
-            schemas = sorted({block.path[0] for block in self.plan.blocks if len(block.path) > 1})
-            tables = tables_as_planned(self.plan, writer.schema(schemas or None))
+            schema = self._schema(writer)
+            tables = tables_as_planned(self.plan, schema)
             before = digests(writer, tables.values())
-            done = self._write_all(writer, tables)
+            done, followers = self._write_all(writer, tables, schema)
             if any(found.refused for found in done) and not (
                 self.rest and any(found.written for found in done)
             ):
                 raise _Refused(done)
-            rewritten = sorted(
-                {
-                    f"{b.table}.{name}"
-                    for b, found in zip(self.plan.blocks, done, strict=True)
-                    for name in found.rewritten
-                }
-            )
-            rewritten += _spoilt(writer, self.plan.blocks, done, tables)
-            if rewritten and "trigger_rewrites" not in self.allow:
-                raise PlanError(
-                    f"the database changed columns that were not to be written: {', '.join(rewritten)}; nothing was kept",
-                    hint='look at its triggers; allow=("trigger_rewrites",) accepts what they do',
-                )
-            notes = tuple(_advanced(writer, self.plan.blocks, tables))
-            journal.mark(writer.sql, self.plan.id, STAGE, self.number)
-            for step, found in enumerate(done, 1):
-                if found.image is not None and len(found.image):
-                    journal.store_images(writer.sql, self.number, step, found.image)
-            journal.store_id_maps(writer.sql, self.number, self.plan.source_id, self.plan.maps)
-            report = self._report("applied", done, notes)
+            self._check_rewritten(writer, done, tables)
+            notes = dict.fromkeys(note for each in followers for note in each.notes)
+            notes |= dict.fromkeys(_advanced(writer, self.plan.blocks, tables))
+            report = self._report("applied", done, (*notes, *self.keeper.notes))
             report = with_digests(report, before, digests(writer, tables.values()))
-            journal.finish_run(
-                writer.sql, self.number, status="success", counts=_totals(report), report=report
+            images = [image for found in done for image in found.images]
+            self.keeper.before_commit(
+                writer, self.number, images, report, (self.plan.source_id, self.plan.maps)
             )
             self.sent = True
+            reach("before-commit")
             writer.commit()
-            return report
+        reach("after-commit")
+        self.keeper.after_commit(self.number, report)
+        return report
 
-    def _write_all(self, writer: Writer, tables: dict[str, Table]) -> list[Done]:
+    def _check_rewritten(self, writer: Writer, done: list[Done], tables: dict[str, Table]) -> None:
+        """Raise PlanError where the database changed what was not to be written, unless that is allowed."""
+        rewritten = sorted(
+            {
+                f"{b.table}.{name}"
+                for b, found in zip(self.plan.blocks, done, strict=True)
+                for name in found.rewritten
+            }
+        )
+        rewritten += _spoilt(writer, self.plan.blocks, done, tables)
+        if rewritten and "trigger_rewrites" not in self.allow:
+            raise PlanError(
+                f"the database changed columns that were not to be written: {', '.join(rewritten)}; nothing was kept",
+                hint='look at its triggers; allow=("trigger_rewrites",) accepts what they do',
+            )
+
+    def _write_all(
+        self, writer: Writer, tables: dict[str, Table], schema: Schema
+    ) -> tuple[list[Done], list[Followers]]:
         """Every block in order. After a refusal the others are only looked at, so that all drift is told."""
         done: list[Done] = []
+        followed: list[Followers] = []
         dry = False
-        for step, block in enumerate(self.plan.blocks, 1):
-            found = write_block(writer, tables[block.table], block, step, dry=dry, rest=self.rest)
-            dry = dry or (bool(found.refused) and not self.rest)
-            done.append(found)
-        return done
+        with bar(len(self.plan), shown=self.progress) as shown:
+            for step, block in enumerate(self.plan.blocks, 1):
+                shown.set_description(f"{block.verb} {block.table}", refresh=bool(self.progress))
+                followers = Followers(writer, schema, block)
+                if not dry:
+                    followers.look(tables[block.table])
+                found = write_block(writer, tables[block.table], block, step, dry=dry, rest=self.rest)
+                dry = dry or (bool(found.refused) and not self.rest)
+                found.followed = followers.images() if found.written else []
+                followed.append(followers)
+                done.append(found)
+                shown.update(len(block))
+                reach("written")
+        return done, followed
 
     def _refuse(self, done: list[Done]) -> Report:
         report = self._report("refused", [Done(results=found.refused) for found in done], ())
         count = len(report.results)
-        with self.store.writing() as writer:
+        reach("before-refusal")
+        with self.keeper.books.writing() as book:
             journal.finish_run(
-                writer.sql, self.number, status="refused", report=report, error=f"{count} rows refused"
+                book.sql, self.number, status="refused", report=report, error=f"{count} rows refused"
             )
-            writer.commit()
+            book.commit()
         return report
 
     def _report(self, status: str, done: list[Done], notes: tuple[str, ...]) -> Report:
@@ -247,26 +269,28 @@ class _Run:
             there = totals.setdefault(each.table, {})
             there["mapped"] = there.get("mapped", 0) + len(each) - each.fresh
         results = tuple(outcome for found in done for outcome in found.results)
-        return Report(self.plan.id, self.number, status, totals, results, notes, GUARANTEE)  # type: ignore[arg-type]
+        return Report(self.plan.id, self.number, status, totals, results, notes, self.keeper.guarantee)  # type: ignore[arg-type]
 
     def _settled(self, lost: UnknownOutcome) -> Report:
-        """What became of a transaction whose COMMIT got no answer: the marker knows, once the old backend is gone."""
+        """What became of a transaction whose COMMIT got no answer, asked once the old backend is gone."""
         until = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < until:
             try:
                 with self.store.writing() as writer:
                     # Waits for the backend that may still be at it.
                     writer.lock(self.plan.id, seconds=max(1.0, until - time.monotonic()))
-                    found = journal.marker(writer.sql, self.plan.id, STAGE)
-                    if found is not None:
-                        report = journal.run_report(writer.sql, found.run)
-                        return report or Report(self.plan.id, found.run, "applied", guarantee=GUARANTEE)
+                    verdict = self.keeper.verdict(writer, self.plan.id, self.number)
                     break
             except (ConnectError, WriteError):
                 time.sleep(0.2)
         else:
             self._finish_apart("unknown", "the answer to COMMIT was lost, and the server has not come back")
             raise lost
+        if isinstance(verdict, Report):
+            return verdict
+        if verdict is None:
+            self._finish_apart("unknown", "the answer to COMMIT was lost, and the server no longer knows")
+            return self._unknown(self.number)
         raise WriteError(
             f"the connection was lost before {self.store.name} committed: nothing was written",
             hint="apply the plan again",
@@ -281,9 +305,9 @@ class _Run:
 
     def _finish_apart(self, status: str, error: str) -> None:
         try:
-            with self.store.writing() as writer:
-                journal.finish_run(writer.sql, self.number, status=status, error=error)  # type: ignore[arg-type]
-                writer.commit()
+            with self.keeper.books.writing() as book:
+                journal.finish_run(book.sql, self.number, status=status, error=error)  # type: ignore[arg-type]
+                book.commit()
         except SyncnbError:
             return  # its lease runs out, and the next start settles it
 
@@ -295,11 +319,6 @@ def _spoilt(writer: Writer, blocks: Sequence[Block], done: list[Done], tables: d
         return []
     images = [found.image for found in done if found.image is not None and len(found.image)]
     return [what for image in images for what in spoilt(writer, tables[image.table], image)]
-
-
-def _totals(report: Report) -> dict[str, int]:
-    names = (*VERBS.values(), "mapped")
-    return {name: sum(n.get(name, 0) for n in report.totals.values()) for name in names}
 
 
 def _advanced(writer: Writer, blocks: Sequence[Block], tables: dict[str, Table]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncnb.errors import WriteError
+from syncnb.failpoints import reach
 from syncnb.planning.previewing import key_of
 from syncnb.schema import Column, Table
 from syncnb.steps import Block, Outcome, Refusal
@@ -18,7 +19,7 @@ from syncnb.values.raw import MIXED, Raw, to_python
 from syncnb.values.reading import as_text
 from syncnb.values.rules import Answer, judge
 
-__all__ = ["Done", "spoilt", "write_block"]
+__all__ = ["Done", "spoilt", "unlike", "write_block"]
 
 SEARCHED = 200
 """Rows that the database refuses are named up to here; each costs a savepoint."""
@@ -34,8 +35,15 @@ class Done:
     results: list[Outcome] = field(default_factory=list)
     image: Block | None = None
     """All columns of the rows before and after, for the journal."""
+    followed: list[Block] = field(default_factory=list)
+    """The same of rows of other tables that went or changed with them."""
     rewritten: set[str] = field(default_factory=set)
     """Columns, stamps aside, that the database changed on its own: not to be written, or not as meant by a trigger."""
+
+    @property
+    def images(self) -> list[Block]:
+        """All of them, in an order whose reverse takes them back: parents before children."""
+        return [*self.followed, *([self.image] if self.image is not None else [])]
 
     @property
     def refused(self) -> list[Outcome]:
@@ -70,6 +78,7 @@ def write_block(writer: Writer, table: Table, block: Block, step: int, *, dry: b
     """
     work = _Work(writer, table, block, step)
     staged = writer.stage(table, block)
+    reach("staged")
     try:
         before = staged.present([column.name for column in work.columns])
         refused = dict(_drifted(work, before))
@@ -101,7 +110,7 @@ def _drifted(work: _Work, before: pa.RecordBatch) -> Iterator[tuple[int, tuple[R
     names = before.schema.names
     for name, planned in zip(work.block.columns, work.block.before, strict=True):
         found, wanted = before.column(names.index(name)), planned.take(pa.array(there))
-        for at in _unlike(wanted, found):
+        for at in unlike(wanted, found):
             old, new = to_python(wanted.slice(at, 1))[0], to_python(found.slice(at, 1))[0]
             yield int(there[at]), (Refusal.CHANGED, f"{name} was {as_text(old)}, is {as_text(new)}")
 
@@ -113,7 +122,7 @@ def _missing(block: Block, found: pa.RecordBatch) -> "np.ndarray[tuple[int], np.
     return np.flatnonzero(left)
 
 
-def _unlike(left: pa.Array, right: pa.Array) -> list[int]:
+def unlike(left: pa.Array, right: pa.Array) -> list[int]:
     """Where two raw columns are not exactly alike: value and storage class."""
     if left.type == right.type and left.type not in (MIXED, pa.null()):
         nulls = [side.is_null().to_numpy(zero_copy_only=False) for side in (left, right)]
@@ -248,7 +257,7 @@ def _meant(block: Block, column: Column, before: pa.RecordBatch) -> pa.Array | N
 
 def _other_values(column: Column, meant: pa.Array, found: pa.Array) -> Iterator[tuple[int, Raw, Raw]]:
     rule = rule_for(Kind(column.kind), Kind(column.kind))
-    for row in _unlike(meant, found):
+    for row in unlike(meant, found):
         old, new = to_python(meant.slice(row, 1))[0], to_python(found.slice(row, 1))[0]
         if judge(rule, old, new) is not Answer.SAME:
             yield row, old, new
@@ -287,4 +296,4 @@ def spoilt(writer: Writer, table: Table, image: Block) -> list[str]:
     if found.num_rows != len(image):
         return [f"{image.table}: written rows are gone again"]
     columns = zip(image.columns, image.after, found.columns[1:], strict=True)
-    return [f"{image.table}.{name}" for name, meant, now in columns if _unlike(meant, now)]
+    return [f"{image.table}.{name}" for name, meant, now in columns if unlike(meant, now)]

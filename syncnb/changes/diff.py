@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +36,8 @@ class Diff(Mapping[str, TableDiff]):
     """Tables that only the local store has."""
     unmatched_remote: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    clocks_apart: timedelta = field(default=timedelta(0), repr=False, compare=False)
+    """How far the clocks of the two sides and of this machine are apart, as measured; 0 where nothing showed."""
     stores: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
     """The two stores compared: how to open them, nothing open."""
 

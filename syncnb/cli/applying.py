@@ -32,7 +32,7 @@ def add_applying(parser: Parser) -> None:
 
 
 def applied(plan: "Plan", store: "Store", options: Namespace, *, command: str) -> int:
-    """Apply it, tell how it ended. Returns 0 where the plan is written, 1 where it was refused."""
+    """Apply it, tell how it ended. Returns 0 where the plan is written, 1 where it was refused, or nobody knows."""
     from syncnb.applying import apply
 
     report = apply(
@@ -46,6 +46,9 @@ def applied(plan: "Plan", store: "Store", options: Namespace, *, command: str) -
     print(report_text(report))
     if report.status == "refused":
         note("nothing was written; --rest writes the other rows")
+        return 1
+    if report.status == "unknown":
+        note("an earlier run of this plan may have written it; nothing was written now")
         return 1
     if left := sum(outcome.refusal is not None for outcome in report.results):
         note(f"{'1 row was' if left == 1 else f'{left:,} rows were'} refused and left alone")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,8 @@ from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
 
 __all__ = ["diff"]
+
+TENTH = timedelta(milliseconds=100)
 
 
 def diff(
@@ -87,6 +90,7 @@ def diff_told(
             )
     with local.reading() as here, remote.reading() as there:
         matched = match(here.schema(schemas), there.schema(schemas), told, (local.timezone, remote.timezone))
+        apart = _apart(here.clock_offset(), there.clock_offset())
         with _bar(matched, here, there, shown=progress) as bar:
             known = known_ids(matched.pairs, (local, remote), (here, there))
             tables = _Comparison(told, {"local": here, "remote": there}, limit, bar, known).of(matched.pairs)
@@ -99,8 +103,15 @@ def diff_told(
         tables=tuple(replace(table, lookup=_lookup(table.pair, stores)) for table in tables),
         unmatched_local=matched.unmatched_local,
         unmatched_remote=matched.unmatched_remote,
+        clocks_apart=apart,
         stores=stores,
     )
+
+
+def _apart(local: timedelta, remote: timedelta) -> timedelta:
+    """The greatest distance among the three clocks, up to the next tenth of a second: it is not known better."""
+    most = max(abs(local), abs(remote), abs(local - remote))
+    return -(-most // TENTH) * TENTH
 
 
 def _bar(matched: Matched, here: Reader, there: Reader, *, shown: bool | None) -> Any:

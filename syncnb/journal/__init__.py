@@ -5,7 +5,8 @@ from syncnb.journal.ddl import install_sql
 from syncnb.journal.id_maps import read_id_maps, store_id_maps
 from syncnb.journal.imaging import Purge, purge, read_images, store_images
 from syncnb.journal.installing import install, is_installed, store_id, version
-from syncnb.journal.reading import journal_connection
+from syncnb.journal.outside import ALLOWED, Intent, intents, keep_intent, open_outside
+from syncnb.journal.reading import both_journals, journal_connection, journal_for, last_run_of
 from syncnb.journal.recording import (
     Marker,
     Run,
@@ -23,21 +24,29 @@ from syncnb.journal.rights import missing_rights
 from syncnb.journal.tables import SCHEMA, VERSION
 
 __all__ = [
+    "ALLOWED",
     "SCHEMA",
     "VERSION",
+    "Intent",
     "Marker",
     "Purge",
     "Run",
     "begin_run",
+    "both_journals",
     "finish_run",
     "install",
     "install_sql",
+    "intents",
     "is_installed",
     "journal_connection",
+    "journal_for",
+    "keep_intent",
     "last_run",
+    "last_run_of",
     "mark",
     "marker",
     "missing_rights",
+    "open_outside",
     "purge",
     "read_accepted",
     "read_id_maps",

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from syncnb.errors import PlanError
-from syncnb.journal.reading import journal_connection
+from syncnb.journal.reading import both_journals
 from syncnb.journal.recording import Run, report_texts, runs
 from syncnb.rendering import Cell, Sheet, frame
 from syncnb.steps import Report
@@ -106,10 +106,12 @@ def history(store: Store) -> Runs:
 
     Reads only, in any kernel; where there is no journal there are no runs.
     """
-    with journal_connection(store) as connection:
-        if connection is None:
-            return Runs(store.name, (), {})
-        return Runs(store.name, tuple(runs(connection)), report_texts(connection))
+    found: list[Run] = []
+    reports: dict[int, str | None] = {}
+    for connection in both_journals(store):
+        found += runs(connection)
+        reports |= report_texts(connection)
+    return Runs(store.name, tuple(found), reports)
 
 
 def _cell(name: str, value: Any) -> Cell:

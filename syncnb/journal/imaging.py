@@ -83,7 +83,8 @@ class Purge:
             return f"no run finished before {day} has images left: nothing to purge"
         numbers = ", ".join(map(str, self.runs))
         fate = "can no longer be undone" if self.done else "would lose their undo (nothing is purged yet)"
-        return f"{len(self.runs)} runs finished before {day} {fate}: {numbers}"
+        count = "1 run that" if len(self.runs) == 1 else f"{len(self.runs):,} runs that"
+        return f"{count} finished before {day} {fate}: {numbers}"
 
 
 def purge(connection: Connection, *, before: datetime, dry_run: bool = True) -> Purge:

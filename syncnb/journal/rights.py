@@ -77,12 +77,17 @@ def _missing_on_tables(connection: Connection, ours: Tables, schema: int) -> lis
         select(RELATIONS.c.relname, RELATIONS.c.oid).where(RELATIONS.c.relnamespace == schema)
     )
     numbers = {row.relname: row.oid for row in there}
+    wanted = [
+        (table.name, right) for table in ours.all if table.name in numbers for right in needed(ours, table)
+    ]
+    if not wanted:
+        return []
+    asked = [func.has_table_privilege(numbers[name], right) for name, right in wanted]
+    held = connection.execute(select(*asked)).one()
     return [
-        f"{right} ON TABLE {ours.schema}.{table.name}"
-        for table in ours.all
-        if table.name in numbers
-        for right in needed(ours, table)
-        if not connection.scalar(select(func.has_table_privilege(numbers[table.name], right)))
+        f"{right} ON TABLE {ours.schema}.{name}"
+        for (name, right), has in zip(wanted, held, strict=True)
+        if not has
     ]
 
 
@@ -90,7 +95,8 @@ def no_rights(missing: list[str]) -> WriteError:
     """The refusal that tells what is lacking and whom to ask."""
     problem = WriteError(
         f"this role may not make or use the journal here; it lacks {', '.join(missing)}",
-        hint="`syncnb journal --sql` prints what an administrator can run; after that INSERT and SELECT do",
+        hint="`syncnb journal --sql` prints what an administrator can run; after that INSERT and SELECT do; "
+        'or allow=("journal_outside_target",) keeps it in a file on this machine',
     )
     problem.sqlstate = FORBIDDEN
     return problem

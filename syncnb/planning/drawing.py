@@ -1,7 +1,8 @@
 """The verb `plan`: from differences and a policy to what shall be written into one side."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ from syncnb.changes import ColumnPair, Diff, RowSet, TableDiff, TablePair
 from syncnb.changes.ids import names
 from syncnb.changes.keys import key_text
 from syncnb.errors import PlanError
-from syncnb.journal import is_installed, journal_connection, last_run
+from syncnb.journal import journal_for
 from syncnb.matching import families
 from syncnb.planning.fingerprint import fingerprint
-from syncnb.planning.hazards import hazards_of
+from syncnb.planning.hazards import hazards_of, journal_notes
 from syncnb.planning.ordering import in_order, parents_first
 from syncnb.planning.plans import OpenRow, Plan
 from syncnb.planning.rekeying import RENAME, Collisions, Rekeying, check_collisions
+from syncnb.planning.whole_rows import rest_of_rows
 from syncnb.resolving import Decisions, Policy, check_tables, decide
 from syncnb.schema import Column, Schema, Table
 from syncnb.steps import Block, Hazard, Verb
@@ -63,7 +65,7 @@ def plan(
     by_name = {table.name: table for table in d.tables}
     in_turn = [by_name[pair.name] for family in families([t.pair for t in d.tables]) for pair in family]
     drawn = [
-        _Drawing(table, side, schema.find(_target(table, side).label), into.dialect, rekeying)
+        _Drawing(table, side, schema.find(_target(table, side).label), into, rekeying, d.clocks_apart)
         for table in in_turn
         if table.verdict == "different"
     ]
@@ -71,6 +73,7 @@ def plan(
         drawing.draw(resolve, deletes=deletes)
     drawn.sort(key=lambda drawing: d.tables.index(drawing.diff))
     blocks = [block for drawing in drawn for block in drawing.blocks]
+    after_run, lacking = journal_for(into)
     return Plan(
         target=into.identity(),
         into=side,
@@ -80,12 +83,16 @@ def plan(
         },
         order=parents_first({drawing.table.label for drawing in drawn if drawing.concerned}, schema),
         sizes={drawing.table.label: drawing.rows for drawing in drawn if drawing.concerned},
+        columns={drawing.table.label: drawing.table.columns for drawing in drawn if drawing.concerned},
         blocks=in_order(blocks, schema),
         undecided=tuple(block for drawing in drawn for block in drawing.undecided),
         hazards=tuple(hazard for drawing in drawn for hazard in drawing.all_hazards(schema)),
         open=tuple(row for drawing in drawn for row in drawing.open),
-        after_run=_last_run(into),
-        notes=tuple(dict.fromkeys(note for drawing in drawn for note in drawing.notes)),
+        after_run=after_run,
+        notes=(
+            *dict.fromkeys(note for drawing in drawn for note in drawing.notes),
+            *journal_notes(lacking),
+        ),
         maps=tuple(
             found for drawing in drawn if (found := rekeying.maps(drawing.diff, drawing.table)) is not None
         ),
@@ -110,18 +117,13 @@ def _greatest(d: Diff, pair: TablePair) -> int:
     return max(found)
 
 
-def _last_run(store: Store) -> int:
-    """The number of the last run in the target's journal; 0 where there is none."""
-    with journal_connection(store) as connection:
-        return last_run(connection) if connection is not None and is_installed(connection) else 0
-
-
 def _present_schema(d: Diff, side: Side, into: Store) -> Schema:
     """The target's catalogue as it is now. Raises PlanError where a compared table has changed since."""
     compared = [_target(table, side) for table in d.tables]
     elsewhere = sorted({table.schema for table in compared if table.schema and not table.visible})
     with into.reading() as reader:
-        schema = reader.schema(elsewhere or None)
+        more = reader.followers(compared)
+        schema = reader.schema(sorted({*elsewhere, *more}) or None)
     for table in compared:
         now = next((found for found in schema if found.label == table.label), None)
         if now is None or fingerprint(now) != fingerprint(table):
@@ -152,8 +154,10 @@ class _Drawing:
     diff: TableDiff
     side: Side
     table: Table
-    dialect: str
+    into: Store
     rekeying: Rekeying
+    apart: timedelta
+    """How far the clocks of the two sides are apart."""
     blocks: list[Block] = field(default_factory=list)
     """As decided, not yet in order."""
     undecided: list[Block] = field(default_factory=list)
@@ -208,8 +212,32 @@ class _Drawing:
             )
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
-        certain = self._certain(gone)
-        self.blocks += self._block("delete", columns, gone, None, certain, f"only in {self.side}")
+        self._whole_deletes(columns, gone, self._certain(gone), f"only in {self.side}")
+
+    def _whole_deletes(
+        self, columns: list[int], gone: RowSet, certain: "np.ndarray[Any, Any]", why: str
+    ) -> None:
+        """Deletes that guard every column, those too that were not compared: they are read now."""
+        rest = self._left_out()
+        if not rest:
+            self.blocks += self._block("delete", columns, gone, None, certain, why)
+            return
+        names = [self._on_target(column).name for column in self._columns]
+        chosen = [column.take(pa.array(certain)) for column in gone.columns]
+        found, extra = rest_of_rows(self.into, self.table, names, chosen, rest) if len(certain) else ([], [])
+        for block in self._block("delete", columns, gone, None, certain[found], why) if found else ():
+            self.blocks.append(
+                replace(block, columns=(*block.columns, *rest), before=(*block.before, *extra))
+            )
+        for at in np.delete(certain, found).tolist():
+            self._open(gone, at, "it has changed since the diff: compare again")
+
+    def _left_out(self) -> list[str]:
+        """Columns of the target that the diff did not read, though they can be."""
+        read = {self._on_target(column).name for column in self._columns}
+        return [
+            c.name for c in self.table.columns if c.readable and c.generated is None and c.name not in read
+        ]
 
     def _certain(self, rows: RowSet) -> "np.ndarray[Any, Any]":
         """The rows of which it is known what they are."""
@@ -249,7 +277,9 @@ class _Drawing:
         diff = self.diff
         if not diff.counts.changed:
             return
-        decisions = self._held_back(decide(diff, policy, now=clock.now()))
+        decisions = decide(diff, policy, clock_offset=self.apart, now=clock.now())
+        self.notes += [f"{self.table.label}: {note}" for note in decisions.notes]
+        decisions = self._held_back(decisions)
         chosen = np.flatnonzero(decisions.winner == (1 if self.source == "local" else -1))
         self.blocks += self._update_blocks(chosen, decisions)
         self.undecided += self._update_blocks(np.flatnonzero(decisions.open), decisions)
@@ -305,6 +335,10 @@ class _Drawing:
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
         why = f"only in {self.source}"
+        if rest := self._left_out():
+            self.notes.append(
+                f"{self.table.label}: inserts leave out {', '.join(rest)}: the database fills them (a default, or NULL)"
+            )
         left = self.rekeying.arrive(self.diff)
         for at, reason in left.items():
             self._open(source, at, reason)
@@ -329,7 +363,7 @@ class _Drawing:
             values,
             self.source,
             target,
-            self.dialect,
+            self.into.dialect,
             source=column.remote if self.side == "local" else column.local,
             before=before,
             sample=concat(there),

@@ -1,13 +1,14 @@
 """Plans as files: canonical JSON with a hash over all of it. One changed byte, and it is refused."""
 
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from syncnb.errors import PlanError
+from syncnb.schema import Column
 from syncnb.steps import Block, Hazard, IdMap
 from syncnb.steps.codec import canonical, decode_columns, digest, encode_columns, parse
 from syncnb.stores.port import Identity
@@ -81,6 +82,7 @@ def _content(plan: "Plan") -> dict[str, Any]:
         "fingerprint": dict(plan.fingerprint),
         "order": list(plan.order),
         "sizes": dict(plan.sizes),
+        "columns": {table: [asdict(column) for column in columns] for table, columns in plan.columns.items()},
         "after_run": plan.after_run,
         "undo_of": plan.undo_of,
         "notes": list(plan.notes),
@@ -127,6 +129,10 @@ def _plan(content: dict[str, Any], name: str) -> "Plan":
             hazards=tuple(Hazard(*hazard) for hazard in content["hazards"]),
             order=tuple(content["order"]),
             sizes=content["sizes"],
+            columns={
+                table: tuple(Column(**column) for column in columns)
+                for table, columns in content["columns"].items()
+            },
             after_run=content["after_run"],
             undo_of=content["undo_of"],
             notes=tuple(content["notes"]),

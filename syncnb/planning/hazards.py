@@ -2,10 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 
-from syncnb.schema import Schema, Table
+from syncnb.journal import ALLOWED
+from syncnb.schema import ForeignKey, Schema, Table
 from syncnb.steps import Block, Hazard
 
-__all__ = ["COUNTED", "cascades", "counted", "counted_hazards", "hazards_of"]
+__all__ = [
+    "COUNTED",
+    "WITH_IT",
+    "cascades",
+    "counted",
+    "counted_hazards",
+    "hazards_of",
+    "journal_notes",
+    "key_of_table",
+    "refers",
+    "unkept",
+]
 
 MANY_ROWS = 20
 MANY_SHARE = 0.1
@@ -49,17 +61,63 @@ def _update_cascades(table: Table, blocks: Sequence[Block], schema: Schema) -> I
     changed = {name for block in blocks if block.verb == "update" for name in block.columns}
     for child in schema:
         for key in child.foreign_keys:
-            refers = schema.find(key.parent).label == table.label and changed & set(key.parent_columns)
-            if refers and key.on_update in WITH_IT:
+            concerned = changed & set(key.parent_columns)
+            if concerned and key.on_update in WITH_IT and refers(key, table, schema):
                 rows = sum(len(block) for block in blocks if set(block.columns) & set(key.parent_columns))
                 what = f"rows of {child.label} follow ({', '.join(key.columns)}): on update {key.on_update}"
-                yield Hazard("cascades", table.label, rows, what)
+                yield Hazard("cascades", table.label, rows, what + _lost(child))
 
 
 def cascades(table: Table, rows: int, schema: Schema) -> Iterator[Hazard]:
     """Rows of other tables that a delete takes with it."""
     for child in schema:
         for key in child.foreign_keys:
-            if key.on_delete in WITH_IT and schema.find(key.parent).label == table.label:
+            if key.on_delete in WITH_IT and refers(key, table, schema):
                 what = f"rows of {child.label} that refer to them ({', '.join(key.columns)}): {key.on_delete}"
-                yield Hazard("cascades", table.label, rows, what)
+                yield Hazard("cascades", table.label, rows, what + _lost(child))
+
+
+def refers(key: ForeignKey, table: Table, schema: Schema) -> bool:
+    """Whether a foreign key refers to this table. One that refers to a table that is not there refers to none."""
+    names = (table.label, table.name, f"{table.schema}.{table.name}")
+    return key.parent == table.label or (
+        key.parent in names and not any(other.label == key.parent for other in schema)
+    )
+
+
+def _lost(child: Table) -> str:
+    why = unkept(child)
+    return f"; they cannot be taken back: {why}" if why else ""
+
+
+def unkept(child: Table) -> str | None:
+    """Why rows of this table that follow a write cannot be kept for an undo; None where they can."""
+    if not all(column.readable for column in child.columns):
+        return "this role may not read all of them"
+    if child.row_security:
+        return "row-level security may hide some from this role"
+    return None if key_of_table(child) else "nothing identifies them"
+
+
+def key_of_table(table: Table) -> tuple[str, ...] | None:
+    """The columns by which a row can be found again: the primary key, or a unique rule without NULLs."""
+    if table.primary_key:
+        return table.primary_key
+    filled = {column.name for column in table.columns if not column.nullable}
+    for rule in table.rules:
+        whole = rule.valid and rule.columns and rule.where is None and not rule.deferrable
+        if whole and set(rule.columns) <= filled:
+            return rule.columns
+    return None
+
+
+def journal_notes(lacking: Sequence[str]) -> list[str]:
+    """What a role must know that may not keep its journal in the target: what it lacks, and what holds then."""
+    if not lacking:
+        return []
+    return [
+        f"this role may not keep the journal in the target (it lacks {', '.join(lacking)}): "
+        "`syncnb journal --sql` prints what an administrator can run",
+        f"allow=({ALLOWED!r},) keeps it in a file on this machine: a lost answer to COMMIT is then settled by "
+        "what the server remembers of the transaction, not by a marker",
+    ]

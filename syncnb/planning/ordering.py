@@ -58,7 +58,7 @@ def _heights(tables: set[str], schema: Schema) -> dict[str, int]:
             {
                 parent
                 for key in schema.find(name).foreign_keys
-                if (parent := _label(key.parent, schema)) in tables and parent != name and not key.deferrable
+                if (parent := _label(key.parent, schema)) in tables and parent != name and not key.deferred
             }
         )
         for name in sorted(tables)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from syncnb.planning import editing, files, previewing
 from syncnb.rendering import Sheet
+from syncnb.schema import Column
 from syncnb.steps import Block, Change, Hazard, IdMap
 from syncnb.stores.port import Identity
 from syncnb.values.rules import Side
@@ -56,6 +57,8 @@ class Plan:
     """All tables that it concerns, parents first."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """How many rows each of them held in the target."""
+    columns: Mapping[str, tuple[Column, ...]] = field(default_factory=dict)
+    """The columns of each of them, so that an edited value can be checked."""
     after_run: int = 0
     """The number of the last run in the target's journal when the plan was drawn."""
     undo_of: int | None = None

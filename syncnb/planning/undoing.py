@@ -6,7 +6,7 @@ from dataclasses import replace
 from syncnb import journal
 from syncnb.errors import PlanError
 from syncnb.planning.fingerprint import fingerprint
-from syncnb.planning.hazards import cascades
+from syncnb.planning.hazards import cascades, journal_notes
 from syncnb.planning.plans import Plan
 from syncnb.schema import Schema
 from syncnb.steps import Block, Report
@@ -31,15 +31,18 @@ def undo(run: Report | int, store: Store) -> Plan:
         raise PlanError("this report wrote nothing", hint="there is nothing to take back")
     if not isinstance(store, WritableStore):
         raise PlanError(f"{type(store).__name__} has no journal", hint="pass the database that was written")
-    with journal.journal_connection(store) as connection:
+    with journal.journal_connection(store, number) as connection:
         if connection is None or not journal.is_installed(connection):
             raise PlanError(f"{store.name} has no journal", hint="nothing was applied to it by syncnb")
         _check(journal.runs(connection), number)
         images = list(journal.read_images(connection, number))
-        last = journal.last_run(connection)
+        report = journal.run_report(connection, number)
+    after_run, lacking = journal.journal_for(store)
     with store.reading() as reader:
         elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
         schema = reader.schema(elsewhere or None)
+        more = reader.followers([schema.find(image.table) for image in images])
+        schema = reader.schema(sorted({*elsewhere, *more})) if more else schema
     blocks = tuple(block for image in reversed(images) for block in _taken_back(image, schema))
     deleted = {block.table: len(block) for block in blocks if block.verb == "delete"}
     return Plan(
@@ -51,10 +54,16 @@ def undo(run: Report | int, store: Store) -> Plan:
         source=f"run {number}",
         fingerprint={block.table: fingerprint(schema.find(block.table)) for block in blocks},
         blocks=blocks,
-        after_run=last,
+        columns={block.table: schema.find(block.table).columns for block in blocks},
+        after_run=after_run,
         undo_of=number,
-        notes=(KEPT,),
+        notes=(KEPT, *_lost(report), *journal_notes(lacking)),
     )
+
+
+def _lost(report: Report | None) -> list[str]:
+    """What the run itself said that it could not keep."""
+    return [note for note in (report.notes if report else ()) if "cannot be taken back" in note]
 
 
 def _check(runs: list[journal.Run], number: int) -> None:

@@ -62,8 +62,10 @@ class Stamps:
         return next((step for step in (SECOND, MILLISECOND) if not (there % step).any()), 1)
 
 
-def by_time(diff: TableDiff, by: ByTime, offset: timedelta, now: datetime) -> tuple[Numbers, list[str]]:
-    """The winner of each changed row (+1 local, -1 remote, 0 open) and why.
+def by_time(
+    diff: TableDiff, by: ByTime, offset: timedelta, now: datetime
+) -> tuple[Numbers, list[str], tuple[str, ...]]:
+    """The winner of each changed row (+1 local, -1 remote, 0 open), why, and what to know about all of them.
 
     Raises PlanError, one for the table, where zones must be declared first.
     """
@@ -86,7 +88,17 @@ def by_time(diff: TableDiff, by: ByTime, offset: timedelta, now: datetime) -> tu
         else _left(row, {"local": local, "remote": remote}, ahead, by, texts, int(gap[row]), limit)
         for row in range(len(winner))
     ]
-    return winner, why
+    near = bool((known & (gap != 0) & (np.abs(gap) < limit)).any())
+    return winner, why, _raised(by, limit, offset) if near else ()
+
+
+def _raised(by: ByTime, limit: int, offset: timedelta) -> tuple[str, ...]:
+    """A line where the threshold is greater than what was told, for rows that it leaves open."""
+    if limit <= _micros(by.threshold):
+        return ()
+    clocks = f"the clocks are {_span(_micros(offset))} apart" if offset else ""
+    why = clocks or "they are written no finer"
+    return (f"stamps of {by.name} closer than {_span(limit)} decide nothing: {why}",)
 
 
 def _won(winner: Any, gap: Any) -> str:

@@ -27,6 +27,8 @@ class Decisions:
     """One reason for all rows, or one a row."""
     by: str = ""
     """The policy in words, the same for all rows."""
+    notes: tuple[str, ...] = ()
+    """What to know about all rows, such as a threshold that had to be raised."""
 
     def __len__(self) -> int:
         return len(self.winner)
@@ -71,8 +73,8 @@ def decide(
     present = datetime.now(UTC) if now is None else now
     if present.tzinfo is None:
         raise PlanError(f"now is {present}, without a zone", hint="pass datetime.now(UTC)")
-    winner, why = by_time(diff, chosen, abs(clock_offset), present)
-    return Decisions(winner, winner == 0, why, f"newest({chosen.name!r})")
+    winner, why, notes = by_time(diff, chosen, abs(clock_offset), present)
+    return Decisions(winner, winner == 0, why, f"newest({chosen.name!r})", notes)
 
 
 def _alike(rows: int, winner: int, why: str, *, still_open: bool = False) -> Decisions:

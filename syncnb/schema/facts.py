@@ -72,6 +72,8 @@ class ForeignKey:
     on_delete: str = "NO ACTION"
     on_update: str = "NO ACTION"
     deferrable: bool = False
+    deferred: bool = False
+    """Looked at when the transaction ends, unless told otherwise."""
     valid: bool = True
 
 
@@ -105,8 +107,8 @@ class Table:
     """Such as STRICT, WITHOUT ROWID, AUTOINCREMENT."""
     text_order: Literal["code point", "other"] = "code point"
     """How BINARY / "C" orders text: other in a UTF-16 SQLite file."""
-    text_encoding: Literal["utf-8", "unchecked"] = "utf-8"
-    """Unchecked where the database promises nothing (SQL_ASCII)."""
+    text_encoding: str = "utf-8"
+    """As its text arrives: utf-8, unchecked where the database promises nothing (SQL_ASCII), or its own encoding."""
 
     @property
     def label(self) -> str:

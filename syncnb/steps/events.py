@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Refusal", "Report"]
 
-Status = Literal["applied", "refused", "already applied", "nothing to do"]
+Status = Literal["applied", "refused", "already applied", "nothing to do", "unknown"]
 COUNTS = ("inserted", "updated", "unchanged", "rejected", "deleted", "mapped")
 IN_SIGHT = 10
 

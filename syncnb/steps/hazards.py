@@ -10,6 +10,7 @@ HAZARDS = {
     "lossy": "the target cannot hold these values exactly",
     "cascades": "a delete takes rows of other tables with it",
     "trigger_rewrites": "a trigger of the target may change what is written, or write elsewhere",
+    "journal_outside_target": "the journal is in a local file, where the target lets this role keep none",
     "row_security": "row-level security hides rows of the target from this role",
 }
 """Every name, and the sentence that a person reads."""

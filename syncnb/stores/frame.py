@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,14 @@ class FrameReader:
             yield batch
             size = max(1, min(BATCH_ROWS, BATCH_BYTES // (batch.nbytes // (stop - start) + 1)))
             start = stop
+
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """None: there is one schema."""
+        return []
+
+    def clock_offset(self) -> timedelta:
+        """None: a frame has this machine's clock."""
+        return timedelta(0)
 
     def interrupt(self) -> None:
         """No further batch is made."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -40,6 +41,10 @@ class Reader(Protocol):
         """The catalogue, as this snapshot sees it."""
         ...
 
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """Schemas beyond the search path with tables whose rows may follow a write to these, by a cascade."""
+        ...
+
     def count_estimate(self, table: Table) -> int | None:
         """About how many rows, without reading them; None where nobody knows. For progress bars only."""
         ...
@@ -60,6 +65,10 @@ class Reader(Protocol):
         `order` names columns; text sorts by code point (as far as the engine can), NULL first.
         The order is asked for, not promised: whoever merges must check.
         """
+        ...
+
+    def clock_offset(self) -> timedelta:
+        """How far the database's clock is ahead of this machine's; 0 where no difference can be measured."""
         ...
 
     def interrupt(self) -> None:
@@ -89,6 +98,15 @@ class Staged(Protocol):
 
     def write_and_read(self, columns: Sequence[str]) -> tuple[int, pa.RecordBatch]:
         """`write`, and then `present`: how many rows it wrote, and the rows as they are after it."""
+        ...
+
+    def following(
+        self, child: Table, pairs: Sequence[tuple[str, str]], columns: Sequence[str]
+    ) -> pa.RecordBatch:
+        """The rows of another table that refer to the rows with a staged key, locked where the role may.
+
+        pairs: the columns of the reference there, and those that they refer to here. Raw, in no order.
+        """
         ...
 
     def drop(self) -> None:
@@ -126,6 +144,18 @@ class Writer(Reader, Protocol):
 
         What was done or what forbids it, in a sentence; None where there is nothing to do.
         """
+        ...
+
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """As a reader tells them."""
+        ...
+
+    def transaction(self) -> str:
+        """The number of this transaction, by which the database remembers it; empty where it remembers none."""
+        ...
+
+    def fate(self, transaction: str) -> str | None:
+        """`committed`, `aborted` or `in progress`; None where the database does not know."""
         ...
 
     def savepoint(self) -> AbstractContextManager[None]:

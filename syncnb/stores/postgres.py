@@ -7,6 +7,7 @@ tables. The driver is imported when the first connection is made.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 from syncnb.errors import ConnectError, ReadError
 from syncnb.schema import Column, Schema, Table
 from syncnb.stores.port import Identity
-from syncnb.stores.postgres_catalogue import inspect_catalogue, row_estimate
+from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
 from syncnb.stores.postgres_sequences import greatest
@@ -220,6 +221,12 @@ class PostgresReader:
         with self._translated("the catalogue"):
             return inspect_catalogue(self._connection, encoding=self.server.encoding, schemas=schemas)
 
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """Schemas beyond the search path with tables whose rows may follow writes to these."""
+        self._free()
+        with self._translated("the catalogue"):
+            return followers(self._connection, tables)
+
     def place(self) -> tuple[str | None, int]:
         """The server's system identifier, where this role may know it, and the oid of the database."""
         self._free()
@@ -264,6 +271,16 @@ class PostgresReader:
         self._free()
         self._stream = _Stream(self._copied(query, table, chosen), table.label)
         return self._stream
+
+    def clock_offset(self) -> timedelta:
+        """How far the server's clock is ahead of ours, by one question; 0 where the way there explains it."""
+        self._free()
+        before = datetime.now(UTC)  # not `syncnb.clock`, which may stand still: here two clocks are compared
+        with self._translated("the clock"):
+            row = self._connection.execute("SELECT clock_timestamp()").fetchone()
+        after = datetime.now(UTC)
+        theirs: datetime = row[0] if row else after
+        return max(theirs - after, timedelta(0)) or min(theirs - before, timedelta(0))
 
     def interrupt(self) -> None:
         """Cancel whatever the server does for this snapshot. Any thread; never raises."""

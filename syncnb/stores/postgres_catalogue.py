@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 
 from syncnb.errors import SchemaError
 from syncnb.schema import Column, ForeignKey, Schema, Table, Trigger, UniqueRule
+from syncnb.stores.postgres_encodings import text_encoding
 from syncnb.values.kinds import postgres_kind
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["OURS", "inspect_catalogue", "row_estimate"]
+__all__ = ["OURS", "followers", "inspect_catalogue", "row_estimate"]
 
 OURS = "syncnb"
 """The schema of our own tables, which is never part of what is compared."""
@@ -109,7 +110,7 @@ SELECT k.conrelid AS relation, k.conname AS name,
        (SELECT array_agg(a.attname::text ORDER BY u.n) FROM unnest(k.confkey) WITH ORDINALITY AS u (attnum, n)
         JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum) AS parent_columns,
        action.names ->> k.confdeltype::text AS on_delete, action.names ->> k.confupdtype::text AS on_update,
-       k.condeferrable AS deferrable, k.convalidated AS valid
+       k.condeferrable AS deferrable, k.condeferred AS deferred, k.convalidated AS valid
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
@@ -129,6 +130,20 @@ SELECT tgrelid AS relation, tgname AS name, pg_get_triggerdef(oid, true) AS defi
        tgenabled <> 'D' AS enabled
 FROM pg_catalog.pg_trigger
 WHERE tgrelid = ANY (%s::oid[]) AND NOT tgisinternal ORDER BY tgrelid, tgname COLLATE "C"
+"""
+
+# Tables elsewhere whose rows follow when rows of these are deleted or changed, and what follows those.
+FOLLOWERS = """
+WITH RECURSIVE following (oid) AS (
+    SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN unnest(%s::text[], %s::text[]) AS wanted (schema, name) ON n.nspname = wanted.schema AND c.relname = wanted.name
+    UNION
+    SELECT k.conrelid FROM pg_catalog.pg_constraint k JOIN following ON k.confrelid = following.oid
+    WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
+)
+SELECT DISTINCT n.nspname FROM following
+JOIN pg_catalog.pg_class c ON c.oid = following.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname <> ALL (current_schemas(false)) AND n.nspname <> %s ORDER BY n.nspname
 """
 
 # -1 (before version 14: 0) is written where nobody has counted yet; an empty file needs no count. The
@@ -179,7 +194,7 @@ def inspect_catalogue(
             checks=tuple(check["definition"] for check in checks[relation]),
             triggers=tuple(Trigger(**trigger) for trigger in triggers[relation]),
             text_order="code point" if encoding in CODE_POINT_ORDER else "other",
-            text_encoding="unchecked" if encoding == "SQL_ASCII" else "utf-8",
+            text_encoding=text_encoding(encoding),
         )
         for relation, (facts,) in _grouped(tables).items()
     ]
@@ -191,6 +206,12 @@ def row_estimate(connection: "Connection[Any]", table: Table) -> int | None:
     row = connection.execute(ESTIMATE, (table.schema, table.name)).fetchone()
     count: int | None = row[0] if row else None
     return count
+
+
+def followers(connection: "Connection[Any]", tables: Sequence[Table]) -> list[str]:
+    """The schemas beyond the search path with tables whose rows may follow writes to these."""
+    schemas, names = [table.schema for table in tables], [table.name for table in tables]
+    return [row[0] for row in connection.execute(FOLLOWERS, (schemas, names, OURS))]
 
 
 def _searched(connection: "Connection[Any]", schemas: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ and the empty string (`""`) apart. Values stay PostgreSQL's own text unless Arro
 
 import binascii
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from syncnb.errors import ReadError
 from syncnb.schema import Column, Table
 from syncnb.stores.port import BATCH_ROWS
+from syncnb.stores.postgres_encodings import CODECS, decoded
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import BadText, Raw, from_python
 
@@ -81,17 +83,21 @@ def copy_query(table: Table, columns: Sequence[Column], order: Sequence[Column] 
 
 def copy_out(query: str, table: Table) -> str:
     """The COPY that sends what `query` gives, in the form that `read_batches` reads."""
-    return f"COPY ({query}) TO STDOUT {copy_format(table)}"
+    encoding = table.text_encoding if table.text_encoding in CODECS else _encoding(table)
+    return f"COPY ({query}) TO STDOUT (FORMAT csv, ENCODING '{encoding}')"
 
 
-def copy_format(table: Table) -> str:
-    """How rows of `table` travel.
+def copy_format(table: Table, *, own: bool = False) -> str:
+    """How rows go into `table`, or beside it; `own`: in the encoding of its database.
 
     It names its encoding, so that it does not depend on that of the session: UTF-8, or the bytes as
     they are where the database never checked them.
     """
-    encoding = "SQL_ASCII" if table.text_encoding == "unchecked" else "UTF8"
-    return f"(FORMAT csv, ENCODING '{encoding}')"
+    return f"(FORMAT csv, ENCODING '{table.text_encoding if own else _encoding(table)}')"
+
+
+def _encoding(table: Table) -> str:
+    return "SQL_ASCII" if table.text_encoding == "unchecked" else "UTF8"
 
 
 def selected(column: Column) -> str:
@@ -132,10 +138,12 @@ def read_batches(lines: Iterable[Line], table: Table, columns: Sequence[Column])
 def _batch(text: bytearray, rows: int, table: Table, columns: Sequence[Column]) -> pa.RecordBatch:
     if not columns:
         return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
-    unchecked = table.text_encoding == "unchecked"
+    encoding = table.text_encoding
+    if encoding in CODECS and (plain := decoded(text, encoding)) is not None:
+        text, encoding = bytearray(plain), "utf-8"
     try:
-        arrays = _parsed(text, [_arrow_type(column, unchecked=unchecked) for column in columns])
-        arrays = [_finished(array, column) for array, column in zip(arrays, columns, strict=True)]
+        arrays = _parsed(text, [_arrow_type(column, unchecked=encoding != "utf-8") for column in columns])
+        arrays = [_finished(array, column, encoding) for array, column in zip(arrays, columns, strict=True)]
     except ValueError:  # Arrow's and binascii's errors; their text would show values
         arrays = []
     if not arrays or len(arrays[0]) != rows:
@@ -170,10 +178,10 @@ def _parsed(text: bytearray, types: Sequence[pa.DataType]) -> list[pa.Array]:
     return [column.combine_chunks() for column in table.columns]
 
 
-def _finished(array: pa.Array, column: Column) -> pa.Array:
+def _finished(array: pa.Array, column: Column, encoding: str) -> pa.Array:
     if column.kind == Kind.BYTES:
         return _from_hex(array)
-    return array if array.type != pa.binary() else _text(array)
+    return array if array.type != pa.binary() else _text(array, CODECS.get(encoding, "utf-8"))
 
 
 def _from_hex(array: pa.Array) -> pa.Array:
@@ -189,18 +197,18 @@ def _from_hex(array: pa.Array) -> pa.Array:
     return pa.BinaryArray.from_buffers(pa.binary(), len(array), buffers)
 
 
-def _text(array: pa.Array) -> pa.Array:
+def _text(array: pa.Array, codec: str) -> pa.Array:
     """Bytes as text where all of them are UTF-8, else value by value."""
-    try:
-        return array.cast(pa.string())
-    except pa.ArrowInvalid:
-        return from_python([_decoded(value) for value in array.to_pylist()])
+    if codec == "utf-8":
+        with suppress(pa.ArrowInvalid):
+            return array.cast(pa.string())
+    return from_python([_decoded(value, codec) for value in array.to_pylist()])
 
 
-def _decoded(value: bytes | None) -> Raw:
+def _decoded(value: bytes | None, codec: str) -> Raw:
     if value is None:
         return None
     try:
-        return value.decode()
+        return value.decode(codec)
     except UnicodeDecodeError:
         return BadText(value)

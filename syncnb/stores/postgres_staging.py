@@ -112,7 +112,9 @@ class Layout:
             return f"INSERT INTO {name} AS t ({names}){own} {rows}"
         where = " AND ".join([self._matched(), *self._guards()])
         if block.verb == "delete":
-            return f"DELETE FROM {name} AS t USING {self.source} AS s WHERE {where}"  # noqa: S608
+            # What is reached through its parent may hold more than the parent shows.
+            only = "ONLY " if "HAS CHILDREN" in self.table.options else ""
+            return f"DELETE FROM {only}{name} AS t USING {self.source} AS s WHERE {where}"  # noqa: S608
         values = ", ".join(f"{QUOTED(column)} = s.n{number}" for number, column in enumerate(block.columns))
         return f"UPDATE {name} AS t SET {values} FROM {self.source} AS s WHERE {where}"  # noqa: S608
 
@@ -121,6 +123,20 @@ class Layout:
         number = [] if self.block.verb == "insert" else [f"s.{QUOTED(NUMBER)}"]
         chosen = ", ".join([*number, *map(selected, columns)])
         return copy_out(f"{self.write} RETURNING {chosen}", self.table)
+
+    def following(
+        self, child: Table, pairs: Sequence[tuple[str, str]], columns: Sequence[Column], *, lock: bool
+    ) -> str:
+        """The COPY of the rows of `child` that refer to rows with a staged key."""
+        own, theirs = (", ".join(f"t.{QUOTED(name)}" for name in names) for names in zip(*pairs, strict=True))
+        parents = (
+            f"SELECT {theirs} FROM {qualified(self.table)} AS t JOIN {self.source} AS s ON {self._matched()}"  # noqa: S608
+        )
+        # A table that inherits does not inherit the reference.
+        only = "ONLY " if child.type == "table" else ""
+        chosen = ", ".join(map(selected, columns))
+        query = f"SELECT {chosen} FROM {only}{qualified(child)} AS t WHERE ({own}) IN ({parents})"  # noqa: S608
+        return copy_out(f"{query} FOR UPDATE OF t" if lock else query, child)
 
     def _matched(self) -> str:
         """The key by its own `=`, which an index serves, and exactly."""

@@ -13,14 +13,14 @@ import pyarrow.csv
 
 from syncnb.values.raw import MIXED, BadText, Raw, to_python
 
-__all__ = ["as_text", "csv_chunks"]
+__all__ = ["as_text", "csv_chunks", "own_codec"]
 
 CHUNK_ROWS = 32_768
 
 
-def csv_chunks(columns: Sequence[pa.Array]) -> Iterator[bytes | memoryview]:
-    """The rows as CSV, some thousands at a time."""
-    printed = [_printable(column) for column in columns]
+def csv_chunks(columns: Sequence[pa.Array], codec: str = "utf-8") -> Iterator[bytes | memoryview]:
+    """The rows as CSV in this encoding, some thousands at a time."""
+    printed = [_printable(column, codec) for column in columns]
     for start in range(0, len(columns[0]), CHUNK_ROWS):
         yield _chunk([column.slice(start, CHUNK_ROWS) for column in printed])
 
@@ -34,14 +34,27 @@ def as_text(column: pa.Array) -> list[str | None]:
     return values
 
 
-def _printable(column: pa.Array) -> pa.Array:
+def _printable(column: pa.Array, codec: str = "utf-8") -> pa.Array:
     """The column as Arrow prints it right; bytes where text need not be UTF-8."""
-    if column.type == MIXED:
-        return pa.array([_spelled(value) for value in to_python(column)], pa.binary())
+    if column.type == MIXED or (codec != "utf-8" and column.type == pa.string()):
+        return pa.array([_spelled(value, codec) for value in to_python(column)], pa.binary())
     return _hex(column) if pa.types.is_binary(column.type) else column
 
 
-def _spelled(value: Raw) -> bytes | None:
+def own_codec(columns: Sequence[pa.Array], codec: str) -> bool:
+    """Whether text among these must go over in that encoding, as it holds bytes that mean nothing, and can."""
+    texts = [to_python(column) for column in columns if column.type in (MIXED, pa.string())]
+    if not any(isinstance(value, BadText) for values in texts for value in values):
+        return False
+    try:
+        for value in (value for values in texts for value in values):
+            _spelled(value, codec)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _spelled(value: Raw, codec: str) -> bytes | None:
     match value:
         case None:
             return None
@@ -50,7 +63,7 @@ def _spelled(value: Raw) -> bytes | None:
         case bytes():
             return b"\\x" + binascii.hexlify(value)
         case _:
-            return str(value).encode()
+            return str(value).encode(codec)
 
 
 def _hex(column: pa.Array) -> pa.Array:

@@ -15,10 +15,12 @@ from syncnb.schema import Column, Table
 from syncnb.steps import Block
 from syncnb.stores.postgres import DESCRIBE, SETTINGS, SETTLE, PostgresReader, PostgresStore, Server
 from syncnb.stores.postgres_copy import copy_format, qualified, read_batches
+from syncnb.stores.postgres_encodings import CODECS
+from syncnb.stores.postgres_fate import fate, number
 from syncnb.stores.postgres_sequences import advance
 from syncnb.stores.postgres_staging import Layout, layout, setting
-from syncnb.stores.postgres_text import as_text, csv_chunks
-from syncnb.stores.staging import NUMBER, arranged, check_block
+from syncnb.stores.postgres_text import as_text, csv_chunks, own_codec
+from syncnb.stores.staging import NUMBER, arranged, check_block, joined
 from syncnb.stores.write_errors import not_writable, postgres_write_error, unknown_outcome
 from syncnb.values.kinds import Kind
 
@@ -155,6 +157,23 @@ class PostgresWriter(PostgresReader):
         with self._translated(table.label):
             return advance(self._connection, table, column)
 
+    def transaction(self) -> str:
+        """The number of this transaction, with the timeline it belongs to."""
+        self._free()
+        with self._translated("its transaction"):
+            return number(self._connection, self.server.version)
+
+    def fate(self, transaction: str) -> str | None:
+        """What the server remembers of a transaction; None where it no longer knows, or never gave that number."""
+        self._free()
+        try:
+            with self.savepoint(), self._translated("its transaction"):
+                return fate(self._connection, self.server.version, transaction)
+        except WriteError:
+            if self._connection.closed:
+                raise
+            return None
+
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Leaving it by an exception undoes what was done within, and nothing else."""
@@ -201,8 +220,11 @@ class PostgresWriter(PostgresReader):
         with self._translated(table.label, staged), self._connection.cursor() as cursor:
             cursor.execute(staged.create.encode())
             columns = [staged.numbers, *(part.values for part in staged.parts)]
-            with cursor.copy(f"COPY {staged.source} FROM STDIN {copy_format(table)}".encode()) as copy:
-                for chunk in csv_chunks(columns):
+            codec = CODECS.get(table.text_encoding)
+            own = codec is not None and own_codec(columns, codec)
+            form = copy_format(table, own=own)
+            with cursor.copy(f"COPY {staged.source} FROM STDIN {form}".encode()) as copy:
+                for chunk in csv_chunks(columns, codec if own and codec else "utf-8"):
                     copy.write(chunk)
             cursor.execute(staged.unique.encode())
             # The keys alone: what the guards hold tells the planner nothing.
@@ -336,6 +358,17 @@ class PostgresStaged:
         if known and all(found.column(columns.index(name) + 1).equals(staged) for name, staged in keys):
             return found
         return None
+
+    def following(
+        self, child: Table, pairs: Sequence[tuple[str, str]], columns: Sequence[str]
+    ) -> pa.RecordBatch:
+        """The rows of `child` that refer to rows with a staged key; locked where the role may UPDATE it."""
+        writer, chosen = self._writer, [child.column(name) for name in columns]
+        writer._free()
+        with writer._translated(child.label):
+            row = writer._connection.execute(RIGHTS, (qualified(child),)).fetchone()
+        query = self.layout.following(child, pairs, chosen, lock=bool(row and row[1]))
+        return joined(writer._present(query, child, chosen), list(columns))
 
     def drop(self) -> None:
         """Put the staged rows away; where the transaction has failed, they are gone already."""

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -206,6 +207,14 @@ class SQLiteReader:
                 rows, size = max(0, rows - BATCH_ROWS), 0
         if parts:
             yield _joined(parts)
+
+    def followers(self, tables: Sequence[Table]) -> list[str]:
+        """None: there is one schema."""
+        return []
+
+    def clock_offset(self) -> timedelta:
+        """None: a file has this machine's clock."""
+        return timedelta(0)
 
     def interrupt(self) -> None:
         """Stop the statement that runs now: its reader gets a ReadError."""

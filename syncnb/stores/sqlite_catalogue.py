@@ -259,6 +259,7 @@ def _foreign_keys(table: str, rows: list[ForeignKeyRow], text: TableText) -> Ite
             on_delete=pairs[0].on_delete,
             on_update=pairs[0].on_update,
             deferrable=told.deferrable,
+            deferred=told.deferred,
         )
 
 

@@ -78,6 +78,29 @@ class Layout:
         values = ", ".join(f"{_quote(column)} = s.n{number}" for number, column in enumerate(block.columns))
         return f"UPDATE OR ABORT {self._name} AS t SET {values} FROM {self.source} AS s WHERE {where}"  # noqa: S608
 
+    @property
+    def shrinks(self) -> bool:
+        """Whether a delete takes rows of its own block along before their turn, and so counts too few."""
+        return self.block.verb == "delete" and any(
+            key.parent == self.table.name and key.on_delete == "CASCADE" for key in self.table.foreign_keys
+        )
+
+    @property
+    def guarded(self) -> str:
+        """How many rows are there as they are guarded."""
+        where = " AND ".join([self._matched(), *self._guards()])
+        return f"SELECT count(*) FROM {self._joined()} WHERE {where}"  # noqa: S608
+
+    def following(self, child: Table, pairs: Sequence[tuple[str, str]], columns: Sequence[str]) -> str:
+        """The rows of `child` that refer to rows with a staged key, compared as the parent's column compares."""
+        theirs = ", ".join(f"t.{_quote(name)} AS p{at}" for at, (_, name) in enumerate(pairs))
+        parents = f"SELECT {theirs} FROM {self._joined()} WHERE {self._matched()}"  # noqa: S608
+        chosen = ", ".join(f"t.{_quote(name)}" for name in columns)
+        equal = " AND ".join(f"p.p{at} = t.{_quote(name)}" for at, (name, _) in enumerate(pairs))
+        return (
+            f"SELECT {chosen} FROM ({parents}) AS p CROSS JOIN main.{_quote(child.name)} AS t WHERE {equal}"  # noqa: S608
+        )
+
     def _delete(self, where: str) -> str:
         rowid = rowid_name(self.table)
         if not rowid and not self.table.primary_key:

@@ -55,6 +55,7 @@ class Constraint:
     name: str | None
     columns: tuple[str, ...] = ()
     deferrable: bool = False
+    deferred: bool = False
 
 
 @dataclass(slots=True)
@@ -118,9 +119,9 @@ def _read_constraints(nodes: Sequence[Node], found: TableText, *, columns: tuple
             continue
         if node.word == "DEFERRABLE" and found.foreign_keys:
             last = found.foreign_keys[-1]
-            found.foreign_keys[-1] = Constraint(
-                last.name, last.columns, deferrable=nodes[at - 1].word != "NOT"
-            )
+            can = nodes[at - 1].word != "NOT"
+            does = can and [node.word for node in nodes[at + 1 : at + 3]] == ["INITIALLY", "DEFERRED"]
+            found.foreign_keys[-1] = Constraint(last.name, last.columns, deferrable=can, deferred=does)
         if node.word in ("KEY", "UNIQUE") and following.is_group:
             on = tuple(item[0].name for item in _split(following.inside))
         if _keep(node, following, found, name, on):

@@ -12,7 +12,7 @@ from syncnb.schema import Table
 from syncnb.steps import Block
 from syncnb.stores.sqlite import SQLiteReader, SQLiteStore, open_file
 from syncnb.stores.sqlite_staging import SIGN, Layout, fill, layout, sign
-from syncnb.stores.staging import NUMBER, arranged, check_block
+from syncnb.stores.staging import NUMBER, arranged, check_block, joined
 from syncnb.stores.write_errors import not_writable, sqlite_write_error, unknown_outcome
 
 if TYPE_CHECKING:
@@ -84,6 +84,14 @@ class SQLiteWriter(SQLiteReader):
 
     def advance(self, table: Table, column: str) -> str | None:
         """Nothing to do: SQLite counts explicit numbers itself."""
+        return None
+
+    def transaction(self) -> str:
+        """Nothing: SQLite numbers no transactions."""
+        return ""
+
+    def fate(self, transaction: str) -> str | None:
+        """Unknown: SQLite remembers no transactions."""
         return None
 
     @contextmanager
@@ -162,7 +170,23 @@ class SQLiteStaged:
 
     def write(self) -> int:
         """The guarded set statement. How many rows were really written, by what SQLite counts."""
-        return self._writer._run(self.layout.write, self.layout.table.label)
+        if not self.layout.shrinks:
+            return self._writer._run(self.layout.write, self.layout.table.label)
+        there = self._guarded()
+        self._writer._run(self.layout.write, self.layout.table.label)
+        return there - self._guarded()
+
+    def _guarded(self) -> int:
+        with self._writer._translated(self.layout.table.label):
+            return int(self._writer._value(self.layout.guarded))
+
+    def following(
+        self, child: Table, pairs: Sequence[tuple[str, str]], columns: Sequence[str]
+    ) -> pa.RecordBatch:
+        """The rows of `child` that refer to rows with a staged key."""
+        names = [child.column(name).name for name in columns]
+        batches = self._writer._present(self.layout.following(child, pairs, names), child, names)
+        return joined(batches, names)
 
     def write_and_read(self, columns: Sequence[str]) -> tuple[int, pa.RecordBatch]:
         """`write`, and then `present`."""

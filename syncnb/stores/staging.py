@@ -10,7 +10,7 @@ from syncnb.schema import Table
 from syncnb.steps import Block
 from syncnb.values.raw import MIXED, concat, to_python
 
-__all__ = ["NUMBER", "arranged", "check_block"]
+__all__ = ["NUMBER", "arranged", "check_block", "joined"]
 
 NUMBER = "#"
 """The column that numbers the rows of a block, from 0."""
@@ -81,3 +81,9 @@ def arranged(batches: list[pa.RecordBatch], names: list[str]) -> pa.RecordBatch:
     return (
         whole if (numbers[1:] >= numbers[:-1]).all() else whole.take(pa.array(numbers.argsort(kind="stable")))
     )
+
+
+def joined(batches: list[pa.RecordBatch], names: list[str]) -> pa.RecordBatch:
+    """All batches as one, in the order in which they came."""
+    columns = zip(*(batch.columns for batch in batches), strict=True) if batches else ([] for _ in names)
+    return pa.RecordBatch.from_arrays([concat(column) for column in columns], names=names)

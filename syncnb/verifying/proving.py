@@ -52,7 +52,7 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
 
 
 def _told(number: int, store: Store) -> tuple[str, list[Block], list[Digest]]:
-    with journal.journal_connection(store) as connection:
+    with journal.journal_connection(store, number) as connection:
         runs = journal.runs(connection) if connection is not None and journal.is_installed(connection) else []
         found = next((run for run in runs if run.run == number), None)
         if found is None or connection is None:
@@ -102,7 +102,7 @@ def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[L
     wanted: dict[Key, tuple[Raw, ...] | None] = {}
     key: tuple[str, ...] = images[0].key
     for image in images:
-        wanted |= _last_state(image, columns, rules)
+        wanted |= _last_state(image, key, columns, rules)
     found = _rows(reader, table, columns, key, rules, wanted.keys())
     written = {k: row for k, row in wanted.items() if row is not None}
     good = sum(k in found and _same(rules, row, found[k]) for k, row in written.items())
@@ -118,17 +118,19 @@ def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[L
 
 
 def _last_state(
-    image: Block, columns: Sequence[str], rules: Sequence[Rule]
+    image: Block, key: tuple[str, ...], columns: Sequence[str], rules: Sequence[Rule]
 ) -> Iterator[tuple[Key, tuple[Raw, ...] | None]]:
-    key_rules = [rules[columns.index(name)] for name in image.key]
-    keys = zip(*map(to_python, image.keys), strict=True)
+    key_rules = [rules[columns.index(name)] for name in key]
+    there = image.before if image.verb == "delete" else image.after
+    # A table may be written by one key, and again by another as rows of it followed others.
+    keys = image.keys if image.key == key else [there[image.columns.index(name)] for name in key]
+    tokens = [_token(key_rules, values) for values in zip(*map(to_python, keys), strict=True)]
     if image.verb == "delete":
-        for key in keys:
-            yield _token(key_rules, key), None
+        yield from ((token, None) for token in tokens)
         return
     places = [image.columns.index(name) for name in columns]
-    for key, row in zip(keys, zip(*(to_python(image.after[at]) for at in places), strict=True), strict=True):
-        yield _token(key_rules, key), row
+    rows = zip(*(to_python(image.after[at]) for at in places), strict=True)
+    yield from zip(tokens, rows, strict=True)
 
 
 def _rows(
@@ -182,13 +184,14 @@ def _unique(reader: Reader, table: Table, wanted: Unique) -> Line:
     for batch in reader.batches(table, names):
         rows += batch.num_rows
         seen |= {_token(rules, values) for values in zip(*map(to_python, batch.columns), strict=True)}
-    what = f"{table.label}: {len(seen):,}/{rows:,} records have a {', '.join(names)} of their own"
+    what = f"{table.label}: {len(seen):,}/{rows:,} records have their own {', '.join(names)}"
     return Line(rows == len(seen), what, f"{rows:,}", f"{len(seen):,}")
 
 
 def _count(reader: Reader, table: Table, wanted: Count) -> Line:
     rows = sum(batch.num_rows for batch in reader.batches(table, [table.columns[0].name]))
-    return Line(rows == wanted.rows, f"{table.label}: number of records", f"{wanted.rows:,}", f"{rows:,}")
+    what = f"{table.label}: {rows:,}/{wanted.rows:,} records have been found"
+    return Line(rows == wanted.rows, what, f"{wanted.rows:,}", f"{rows:,}")
 
 
 CHECKS: dict[type, Callable[[Reader, Table, Any], Line]] = {

@@ -204,6 +204,20 @@ def test_a_row_that_drifted_is_listed(desk: Desk, statement: str, told: str) -> 
     assert (2, "mine") in desk.rows()
 
 
+def test_purging_tells_first(desk: Desk) -> None:
+    desk.main("plan LOCAL REMOTE --into remote --out PLAN --table t")
+    desk.main("apply PLAN REMOTE")
+    code, out, err = desk.main("purge REMOTE --before 2100-01-31")
+    assert (code, lines(err)) == (0, ["note: --apply takes the images away"])
+    assert out.startswith("1 run that finished before 2100-01-31 00:00 UTC would lose their undo")
+    assert desk.main("undo 1 REMOTE")[0] == 0
+    code, out, err = desk.main("purge REMOTE --before 2100-01-31T00:00+01:00 --apply")
+    assert (code, err) == (0, "")
+    assert out.endswith("can no longer be undone: 1\n")
+    assert desk.main("undo 1 REMOTE")[0] == 2
+    assert desk.main("purge REMOTE --before yesterday")[0] == 2
+
+
 def test_an_undo_that_is_refused(desk: Desk) -> None:
     desk.main("plan LOCAL REMOTE --into remote --out PLAN --resolve take_local")
     assert desk.main("apply PLAN REMOTE")[0] == 0

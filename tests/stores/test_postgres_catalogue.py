@@ -145,7 +145,7 @@ KEYS = {
     ),
     "deferrable": (
         "REFERENCES parent DEFERRABLE INITIALLY DEFERRED",
-        ForeignKey("{t}_a_fkey", ("a",), "parent", ("id",), deferrable=True),
+        ForeignKey("{t}_a_fkey", ("a",), "parent", ("id",), deferrable=True, deferred=True),
     ),
     "into another schema": (
         "REFERENCES far.parent",

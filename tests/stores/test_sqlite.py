@@ -302,7 +302,7 @@ FACTS: dict[str, tuple[str, Callable[[Table], Any], Any]] = {
         lambda t: t.foreign_keys,
         (
             ForeignKey("child_plain_id_fkey", ("plain_id",), "plain", ("id",), on_delete="CASCADE"),
-            ForeignKey("to_code", ("other",), "code", ("code",), deferrable=True),
+            ForeignKey("to_code", ("other",), "code", ("code",), deferrable=True, deferred=True),
             ForeignKey("child_gone_fkey", ("gone",), "nowhere", ("id",)),
             ForeignKey("pair_fk", ("a", "b"), "parent", ("a", "b"), on_update="SET NULL"),
         ),

@@ -1,0 +1,37 @@
+"""Named points at which a run can be made to die, so that tests see what is left behind.
+
+`SYNCNB_FAILPOINT=before-commit` kills the process there, as SIGKILL or a power cut would: nothing is cleaned
+up. Where the variable is not set, a point costs one look into the environment.
+"""
+
+import os
+import signal
+
+from syncnb.errors import SyncnbError
+
+__all__ = ["POINTS", "VARIABLE", "reach"]
+
+VARIABLE = "SYNCNB_FAILPOINT"
+POINTS = {
+    "run-begun": "the run's row is there, nothing else",
+    "staged": "the rows of a block lie beside their table",
+    "written": "a block is written and read again",
+    "marked": "marker, images and result are written, where they are in the target",
+    "before-commit": "all that is left is COMMIT",
+    "after-commit": "COMMIT was answered",
+    "settling": "an earlier run is about to be settled",
+    "before-refusal": "rolled back, and the refusal is not yet in the journal",
+    "intent-kept": "the local journal knows what will be committed, and the target does not yet",
+}
+"""Every point, and what has happened when it is reached."""
+
+
+def reach(point: str) -> None:
+    """Die here, if that is what the environment says."""
+    armed = os.environ.get(VARIABLE)
+    if not armed:
+        return
+    if armed not in POINTS:
+        raise SyncnbError(f"{VARIABLE} names no point: {armed!r}", hint=f"points are {', '.join(POINTS)}")
+    if armed == point:
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
