@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from syncnb.schema import Schema, Table
     from syncnb.steps import Block, Change, Hazard, Outcome, Proof, Refusal, Report, complete, count, unique
     from syncnb.stores.port import Store
+    from syncnb.tracking import Pending, Tracking, acknowledge, pending, track, untrack
     from syncnb.verifying import verify
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "KeySuggestions",
     "Mismatch",
     "Outcome",
+    "Pending",
     "Plan",
     "PlanError",
     "Proof",
@@ -59,9 +61,11 @@ __all__ = [
     "SyncnbError",
     "Table",
     "TableDiff",
+    "Tracking",
     "UnknownOutcome",
     "WriteError",
     "accept",
+    "acknowledge",
     "apply",
     "complete",
     "connect",
@@ -72,12 +76,15 @@ __all__ = [
     "insert_only",
     "load_plan",
     "newest",
+    "pending",
     "plan",
     "suggest_keys",
     "take_local",
     "take_remote",
+    "track",
     "undo",
     "unique",
+    "untrack",
     "verify",
 ]
 
@@ -118,6 +125,12 @@ _HOMES = {
     "Schema": "syncnb.schema",
     "Table": "syncnb.schema",
     "Store": "syncnb.stores.port",
+    "Pending": "syncnb.tracking",
+    "Tracking": "syncnb.tracking",
+    "acknowledge": "syncnb.tracking",
+    "pending": "syncnb.tracking",
+    "track": "syncnb.tracking",
+    "untrack": "syncnb.tracking",
 }
 
 

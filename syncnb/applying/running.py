@@ -181,7 +181,8 @@ class _Run:
                 raise _Faster(stored)
             schemas = sorted({block.path[0] for block in self.plan.blocks if len(block.path) > 1})
             tables = tables_as_planned(self.plan, writer.schema(schemas or None))
-            done = self._write_all(writer, tables)
+            with journal.own_writes(writer.sql):  # not captured as somebody's change, where changes are
+                done = self._write_all(writer, tables)
             if any(found.refused for found in done) and not (
                 self.rest and any(found.written for found in done)
             ):
