@@ -106,7 +106,9 @@ def _new(table: Table, name: str) -> str:
 
 def _evaluated(table: Table, expression: str) -> str:
     """An expression of an index, for the row NEW: in a scope where its columns have their bare names."""
-    names = ", ".join(f"{_new(table, column.name)} AS {_quote(column.name)}" for column in table.columns)
+    # Only those it may mean: a trigger that names a column keeps it from being dropped.
+    meant = [column.name for column in table.columns if column.name.lower() in expression.lower()]
+    names = ", ".join(f"{_new(table, name)} AS {_quote(name)}" for name in meant) or "1"
     return f"(SELECT ({expression}) FROM (SELECT {names}))"  # noqa: S608 - text of the catalogue itself
 
 

@@ -43,7 +43,11 @@ def logged(connection: sqlite3.Connection, number: int, table: Table, key: Seque
     """What the log has of one table, a line a key, and whether the row is there in this very snapshot."""
     connection.text_factory = careful
     ks = [f"k{at}" for at in range(1, len(key) + 1)]
-    same = " AND ".join(f"t.{_quote(name)} IS g.{k}" for name, k in zip(key, ks, strict=True))
+    # By the key's own `IS`, which an index serves, and exactly: 'a' is not 'A', whatever it collates by.
+    same = " AND ".join(
+        f"t.{name} IS g.{k} AND t.{name} IS g.{k} COLLATE BINARY AND typeof(t.{name}) = typeof(g.{k})"
+        for name, k in zip(map(_quote, key), ks, strict=True)
+    )
     sql = f"""
         SELECT {", ".join(f"g.{k}" for k in ks)}, g.first, g.last, g.times, g.at,
                EXISTS (SELECT 1 FROM main.{_quote(table.name)} AS t WHERE {same})

@@ -110,6 +110,9 @@ def track(store: Store, tables: "str | Iterable[str] | None" = None) -> Tracking
         before = {each.name: each for each in tracked_tables(connection)}
         if lost:
             _renew(connection, target)
+        if tables is None:
+            for name in set(before) - {table.name for table in schema}:
+                _forget(connection, raw, before[name].number)
         for table in chosen:
             _track_one(connection, raw, table, before.get(table.name))
         state = _tracking(target, writer, notes)

@@ -11,7 +11,7 @@ from syncnb.examples.tour import rows as tour
 __all__ = ["LOCAL", "REMOTE"]
 
 RECORDED, SCANNED = "2025-11-03 08:00:00", "2026-02-20 05:00:00"
-MET, PUSHED = "2026-02-18 09:30:00", "2026-02-19 05:00:00"
+MET, PUSHED, NOTED = "2026-02-18 09:30:00", "2026-02-19 05:00:00", "2026-03-02 10:00:00"
 
 # fmt: off
 DOMAINS: tuple[Row, ...] = (
@@ -31,7 +31,7 @@ LOCAL_DOMAINS: tuple[Row, ...] = (
     (401, "new.example", "Blue Harbour", "2027-03-01", True, None, "2026-03-03 05:00:00", "2026-03-03 05:00:00", True),
 )
 REMOTE_DOMAINS: tuple[Row, ...] = (
-    (378, "remote-only.example", "Zürich Names", "2027-06-30", True, None, "2026-03-02 10:00:00", "2026-03-02 10:00:00", True),
+    (378, "remote-only.example", "Zürich Names", "2027-06-30", True, None, NOTED, NOTED, True),
     (379, "shared.example", "Registrar North", "2027-09-30", True, None, MET, "2026-03-02 12:00:00", True),
     (380, "kept.example", "Blue Harbour", "2027-01-31", True, None, RECORDED, SCANNED, True),
     (381, "www.shared.example", "Registrar North", "2027-09-30", True, 379, MET, PUSHED, True),
@@ -62,7 +62,7 @@ LOCAL_RECORDS: tuple[Row, ...] = (
 )
 REMOTE_RECORDS: tuple[Row, ...] = (
     (1092, 379, "A", "shared.example", "192.0.2.25", 3600, None, MET, SCANNED),
-    (1096, 378, "TXT", "remote-only.example", "v=spf1 -all", 3600, None, "2026-03-02 10:00:00", "2026-03-02 10:00:00"),
+    (1096, 378, "TXT", "remote-only.example", "v=spf1 -all", 3600, None, NOTED, NOTED),
 )
 
 _ROOT_HOSTS: tuple[Row, ...] = tuple(
