@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from syncnb.examples import demo
     from syncnb.journal.history import Runs, history
     from syncnb.planning import Plan, load_plan, plan, undo
+    from syncnb.replacing import Damage, what_replace_would_do
     from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
     from syncnb.schema import Schema, Table
     from syncnb.steps import Block, Change, Hazard, Outcome, Proof, Refusal, Report, complete, count, unique
@@ -42,6 +43,7 @@ __all__ = [
     "Block",
     "Change",
     "ConnectError",
+    "Damage",
     "Diff",
     "Hazard",
     "KeySuggestions",
@@ -86,6 +88,7 @@ __all__ = [
     "unique",
     "untrack",
     "verify",
+    "what_replace_would_do",
 ]
 
 _HOMES = {
@@ -125,6 +128,8 @@ _HOMES = {
     "Schema": "syncnb.schema",
     "Table": "syncnb.schema",
     "Store": "syncnb.stores.port",
+    "Damage": "syncnb.replacing",
+    "what_replace_would_do": "syncnb.replacing",
     "Pending": "syncnb.tracking",
     "Tracking": "syncnb.tracking",
     "acknowledge": "syncnb.tracking",
