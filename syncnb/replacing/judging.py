@@ -40,7 +40,7 @@ class _Going:
     row: Row
     rules: list[str]
     thing: Thing
-    children: list[_Child]
+    children: list[_Child] = field(default_factory=list)
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         self.things = Things(self.scratch.schema)
-        self._follows = self.scratch.follows
+        self.follows = self.scratch.follows
         self._references = [
             (table, key) for table in self.scratch.schema for key in table.foreign_keys if not table.is_view
         ]
@@ -76,6 +76,7 @@ class Judge:
         """Remember what has to go for this row of the source, and all that refers to it."""
         new = self.scratch.source_row(sent.number, row)
         key = tuple(new.get(name) for name in sent.key)
+        thing = self.things.of(sent.table, new, self._in_source) if hits else ()
         going: dict[tuple[str, Key], _Going] = {}
         for hit in hits:
             if (hit.table, hit.key) not in going:
@@ -84,9 +85,21 @@ class Judge:
                     going[hit.table, hit.key] = one
             if (hit.table, hit.key) in going:
                 going[hit.table, hit.key].rules.append(hit.rule)
-        thing = self.things.of(sent.table, new, self._in_source) if going else ()
+        for one in going.values():
+            if self.follows or one.thing != thing or not self._stays(one, new):
+                one.children = self._children(one.table, one.row, 0)
         found = sorted(going.values(), key=lambda each: each.key != key)  # the row with the same id first
         return Before(sent, key_text(key), key, new, thing, found)
+
+    def _stays(self, going: _Going, new: Row) -> bool:
+        """Whether all that others refer to is the same in the new row."""
+        referred = {
+            name
+            for _, key in self._references
+            if key.parent in (going.table.label, going.table.name)
+            for name in key.parent_columns
+        }
+        return all(name in new and _same(new[name], going.row.get(name)) for name in referred)
 
     def after(self, before: Before) -> Iterator[Lost]:
         """What is lost of it now."""
@@ -110,7 +123,7 @@ class Judge:
         if not found:
             return None  # a trigger put it there within the very statement
         thing = self._thing(table, names, hit.key, found[0])
-        return _Going(table, hit.key, found[0], [], thing, self._children(table, found[0], 0))
+        return _Going(table, hit.key, found[0], [], thing)
 
     def _thing(self, table: Table, names: tuple[str, ...], key: Key, row: Row) -> Thing:
         """What a row of the target is about: by what it referred to at first, unless it was written since."""
@@ -127,7 +140,7 @@ class Judge:
                 continue
             for child in self.scratch.find(table, key.columns, values):
                 if not (table.name == parent.name and child == row):
-                    follows = self._follows and key.on_delete == "CASCADE"
+                    follows = self.follows and key.on_delete == "CASCADE"
                     below = self._children(table, child, depth + 1) if follows else []
                     found.append(_Child(table, key, parent, values, child, below))
         return found

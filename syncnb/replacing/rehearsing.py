@@ -192,6 +192,8 @@ class _Work:
 
     def put(self, sent: Sent, row: int) -> Iterator[Lost]:
         """Put one row in, and say what had to go for it."""
+        if self._changes_nothing(sent, row):
+            return
         hits = self.scratch.hits(sent.number, sent.table, sent.names, row)
         before = self.judge.before(sent, row, hits)
         problem = self.scratch.replace(sent.number, sent.table, sent.names, row, hits, sent.key)
@@ -199,6 +201,12 @@ class _Work:
             self.refused.append((sent.real.label, before.id, self.judge.refusal(before, problem)))
         else:
             yield from self.judge.after(before)
+
+    def _changes_nothing(self, sent: Sent, row: int) -> bool:
+        """Whether the row is there already, and nothing looks at its being written again."""
+        if sent.lacking or sent.real.triggers or self.judge.follows or not set(sent.key) <= set(sent.names):
+            return False
+        return self.scratch.is_there(sent.number, sent.table, sent.names, row, sent.key)
 
 
 def _key(table: Table) -> tuple[str, ...]:

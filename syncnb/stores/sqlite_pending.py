@@ -34,6 +34,7 @@ class Logged:
     first: int
     last: int
     times: int
+    since: str | None
     at: str | None
     told: str | None
     present: bool
@@ -49,14 +50,15 @@ def logged(connection: sqlite3.Connection, number: int, table: Table, key: Seque
         for name, k in zip(map(_quote, key), ks, strict=True)
     )
     sql = f"""
-        SELECT {", ".join(f"g.{k}" for k in ks)}, g.first, g.last, g.times, g.at,
+        SELECT {", ".join(f"g.{k}" for k in ks)}, g.first, g.last, g.times, g.since, g.at,
                EXISTS (SELECT 1 FROM main.{_quote(table.name)} AS t WHERE {same})
-        FROM (SELECT {", ".join(ks)}, min(seq) AS first, max(seq) AS last, count(*) AS times, max(at) AS at
+        FROM (SELECT {", ".join(ks)}, min(seq) AS first, max(seq) AS last, count(*) AS times,
+                     min(at) AS since, max(at) AS at
               FROM main.syncnb_touched WHERE tracked = ? GROUP BY {", ".join(ks)}) AS g
         ORDER BY g.first
     """  # noqa: S608 - names of the catalogue
-    for *values, first, last, times, at, present in connection.execute(sql, (number,)):
-        yield Logged(tuple(values), first, last, times, at, None, bool(present))
+    for *values, first, last, times, since, at, present in connection.execute(sql, (number,)):
+        yield Logged(tuple(values), first, last, times, since, at, None, bool(present))
 
 
 def acknowledge_log(
@@ -90,16 +92,16 @@ class QueuedTable:
         connection.text_factory = careful
         number = _number(self.queue)
         sql = f"""
-            SELECT g.record_id, g.first, g.last, g.times, g.at, g.told,
+            SELECT g.record_id, g.first, g.last, g.times, g.since, g.at, g.told,
                    EXISTS (SELECT 1 FROM main.{_quote(table.name)} AS t WHERE t.{_quote(key[0])} IS g.record_id)
             FROM (SELECT record_id, min({number}) AS first, max({number}) AS last, count(*) AS times,
-                         max("timestamp") AS at, group_concat(operation, ', ') AS told
+                         min("timestamp") AS since, max("timestamp") AS at, group_concat(operation, ', ') AS told
                   FROM main.{_quote(self.queue.name)} WHERE table_name = ? AND NOT coalesce(synced, 0)
                   GROUP BY record_id) AS g
             ORDER BY g.first
         """  # noqa: S608 - names of the catalogue
-        for record, first, last, times, at, told, present in connection.execute(sql, (self.table,)):
-            yield Logged((record,), first, last, times, at, told, bool(present))
+        for record, first, last, times, since, at, told, present in connection.execute(sql, (self.table,)):
+            yield Logged((record,), first, last, times, since, at, told, bool(present))
 
 
 def queued(connection: sqlite3.Connection, queue: Table) -> list[QueuedTable]:

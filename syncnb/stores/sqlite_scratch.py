@@ -121,6 +121,20 @@ class Scratch:
         rank = {armed: number for number, armed in enumerate(self._armed)}
         return sorted(dict.fromkeys(self._hits), key=lambda hit: rank[hit.table, hit.rule])
 
+    def is_there(self, number: int, table: Table, names: Sequence[str], row: int, key: Sequence[str]) -> bool:
+        """Whether the target has this row of the source just as it is."""
+        same = " AND ".join(
+            f"t.{name} IS s.{name} COLLATE BINARY AND typeof(t.{name}) = typeof(s.{name})"
+            for name in map(_quote, names)
+        )
+        keys = " AND ".join(f"t.{name} = s.{name}" for name in map(_quote, key))
+        found = self.connection.execute(
+            f"SELECT 1 FROM src.{_source(number)} AS s CROSS JOIN main.{_quote(table.name)} AS t "  # noqa: S608
+            f"WHERE s.rowid = ? AND {keys} AND {same}",
+            (row,),
+        )
+        return found.fetchone() is not None
+
     def replace(
         self,
         number: int,

@@ -128,6 +128,9 @@ def untrack(store: Store, tables: "str | Iterable[str] | None" = None) -> Tracki
     target = captured_here(store)
     with target.writing() as writer:
         if not is_capturing(writer.sql):
+            # Triggers whose log is gone make every write to their table fail.
+            _drop_triggers(writer._connection)
+            writer.commit()
             return Tracking(store.name, ())
         before = {each.name: each for each in tracked_tables(writer.sql)}
         names = list(before) if tables is None else _names(tables)
@@ -269,8 +272,10 @@ def _forget(connection: Connection, raw: sqlite3.Connection, number: int) -> Non
         connection.execute(delete(own.tracked).where(own.tracked.c.number == number))
 
 
-def _drop_triggers(raw: sqlite3.Connection, number: int) -> None:
-    for name in [name for name, *_ in installed_triggers(raw) if name.startswith(f"{PREFIX}{number}_")]:
+def _drop_triggers(raw: sqlite3.Connection, number: int | None = None) -> None:
+    """Those of one tracked table, or all."""
+    prefix = PREFIX if number is None else f"{PREFIX}{number}_"
+    for name in [name for name, *_ in installed_triggers(raw) if name.startswith(prefix)]:
         _run(raw, f"DROP TRIGGER {name}", name)
 
 

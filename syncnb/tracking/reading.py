@@ -59,7 +59,10 @@ def _captured(store: SQLiteStore, reader: SQLiteReader, schema: Schema, known: M
 
 
 def _touched(table: str, columns: tuple[str, ...], log: Logged) -> Touched:
-    return Touched(table, log.key, columns, log.first, log.last, log.times, log.present, log.at, log.told)
+    return Touched(
+        table, log.key, columns, log.first, log.last, log.times, log.present,
+        since=log.since, at=log.at, told=log.told,
+    )  # fmt: skip
 
 
 def _queued(store: SQLiteStore, reader: SQLiteReader, schema: Schema, name: str) -> Pending:

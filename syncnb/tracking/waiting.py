@@ -17,7 +17,7 @@ __all__ = ["Key", "Pending", "Touched"]
 
 Key = tuple[Raw, ...]
 IN_SIGHT = 20
-COLUMNS = ("table", "key", "first", "last", "times", "what", "told", "at")
+COLUMNS = ("table", "key", "first", "last", "times", "what", "told", "since", "at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Touched:
     times: int
     present: bool
     """Whether the row is there now."""
+    since: str | None = None
+    """When it was first touched, as the log has it: the age of the backlog."""
     at: str | None = None
     """When it was last touched, as the log has it."""
     told: str | None = None
@@ -103,7 +105,7 @@ class Pending:
 
     @cached_property
     def frame(self) -> "pd.DataFrame":
-        """A line a row: table, key, first, last, times, what, told, at."""
+        """A line a row: table, key, first, last, times, what, told, since, at."""
         import pyarrow as pa
 
         def column(name: str) -> "pa.Array":

@@ -303,6 +303,21 @@ def test_untracking_leaves_nothing(tmp_path: Path) -> None:
     run(store, "UPDATE t SET n = 2")
 
 
+def test_triggers_without_their_log_can_be_taken_away_or_mended(tmp_path: Path) -> None:
+    store = made(tmp_path, PLAIN)
+    sn.track(store)
+    run(store, "DROP TABLE syncnb_touched")
+    with pytest.raises(sqlite3.OperationalError, match="no such table: main.syncnb_touched"):
+        run(store, "UPDATE t SET n = 1")
+    sn.untrack(store)
+    run(store, "UPDATE t SET n = 1")
+    sn.track(store)
+    run(store, "DROP TABLE syncnb_touched")
+    assert sn.track(store)
+    run(store, "UPDATE t SET n = 2 WHERE id = 1")
+    assert [row.key for row in sn.pending(store)] == [(1,)]
+
+
 QUEUE = """
 CREATE TABLE sync_tracking (
     id INTEGER PRIMARY KEY, table_name TEXT, record_id INTEGER, operation TEXT, timestamp TEXT, synced INTEGER DEFAULT 0
