@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
+from syncnb.errors import ReadError
 from syncnb.schema import ForeignKey, Schema, Table, UniqueRule
 from syncnb.stores.sqlite import careful
 from syncnb.stores.sqlite_capture import shared_rules, sharing
@@ -79,13 +80,12 @@ class Scratch:
                 continue
             # sqlite3 cannot bind text that is not UTF-8, but SQLite can call bytes text.
             marks = ", ".join("CAST(? AS TEXT)" if each else "?" for each in bad)
-            bound = [[v.data if isinstance(v, BadText) else v for v in row] for row in group]
-            self.connection.executemany(f"INSERT INTO {into} VALUES ({marks})", bound)  # noqa: S608
+            self.connection.executemany(f"INSERT INTO {into} VALUES ({marks})", map(_bound, group))  # noqa: S608
         self.connection.execute("COMMIT")
 
     def arm(self, table: Table, key: Sequence[str]) -> None:
         """From now on every row that has to go from this table is told."""
-        names = ", ".join(f"t.{_quote(name)}" for name in key)
+        names = ", ".join(map(_passed, (f"t.{_quote(name)}" for name in key)))
         for rule in shared_rules(self.connection, table):
             number = len(self._armed)
             self._armed.append((table.name, rule.name))
@@ -95,8 +95,11 @@ class Scratch:
                 f"SELECT {HIT}({number}, {names}) FROM main.{_quote(table.name)} AS t WHERE {sharing(table, rule)}; END"
             )
 
-    def told(self, number: int, *key: Raw) -> None:
+    def told(self, number: int, *passed: Raw) -> None:
+        """What the triggers call: a rule, and for each part of the key its type and its value."""
         table, rule = self._armed[number]
+        pairs = zip(passed[::2], passed[1::2], strict=True)
+        key = tuple(careful(v) if kind == "text" and isinstance(v, bytes) else v for kind, v in pairs)
         self._hits.append(Hit(table, rule, key))
 
     @contextmanager
@@ -106,8 +109,17 @@ class Scratch:
         try:
             yield
         finally:
+            self._alive()
             self.connection.execute("ROLLBACK TO trial")
             self.connection.execute("RELEASE trial")
+
+    def _alive(self) -> None:
+        """Refuse to go on where the copy has lost what was put in before."""
+        if not self.connection.in_transaction:
+            raise ReadError(
+                "a trigger of the target rolls the whole transaction back: what comes after cannot be told",
+                hint="give fewer rows: pending=, or tables=",
+            )
 
     def hits(self, number: int, table: Table, names: Sequence[str], row: int) -> list[Hit]:
         """Which rows have to go for this row of the source. Nothing of it stays."""
@@ -149,15 +161,20 @@ class Scratch:
         try:
             if self.deletes_first:
                 for gone in dict.fromkeys(hit.key for hit in hits if hit.table == table.name):
-                    where = " AND ".join(f"{_quote(name)} IS ?" for name in key)
-                    self.connection.execute(f"DELETE FROM main.{_quote(table.name)} WHERE {where}", gone)  # noqa: S608
+                    where = _alike(key, gone)
+                    self.connection.execute(
+                        f"DELETE FROM main.{_quote(table.name)} WHERE {where}",  # noqa: S608
+                        _bound(gone),
+                    )
             self._replace(number, table, names, row)
         except sqlite3.Error as error:
+            self._alive()
             self.connection.execute("ROLLBACK TO one")
-            return str(error)
-        finally:
-            self.connection.execute("RELEASE one")
-        return ""
+            problem = str(error)
+        else:
+            problem = ""
+        self.connection.execute("RELEASE one")
+        return problem
 
     def _replace(self, number: int, table: Table, names: Sequence[str], row: int) -> None:
         columns = ", ".join(map(_quote, names))
@@ -176,10 +193,9 @@ class Scratch:
 
     def source_find(self, number: int, names: Sequence[str], values: Key) -> tuple[int, Row] | None:
         """The row of the source that has these values, and its number."""
-        where = " AND ".join(f"{_quote(name)} IS ?" for name in names)
         found = self.connection.execute(
-            f"SELECT rowid FROM src.{_source(number)} WHERE {where} LIMIT 1",  # noqa: S608
-            values,
+            f"SELECT rowid FROM src.{_source(number)} WHERE {_alike(names, values)} LIMIT 1",  # noqa: S608
+            _bound(values),
         ).fetchone()
         return (found[0], self.source_row(number, found[0])) if found else None
 
@@ -213,12 +229,11 @@ class Scratch:
         return self._find("first", table, names, values)
 
     def _find(self, where: str, table: Table, names: Sequence[str], values: Key) -> list[Row]:
-        alike = " AND ".join(f"{_quote(name)} IS ?" for name in names)
+        alike = _alike(names, values)
         return list(self._rows(f"SELECT * FROM {where}.{_quote(table.name)} WHERE {alike}", values))  # noqa: S608
 
     def _rows(self, sql: str, values: Sequence[Any]) -> Iterator[Row]:
-        bound = [value.data if isinstance(value, BadText) else value for value in values]
-        cursor = self.connection.execute(sql, bound)
+        cursor = self.connection.execute(sql, _bound(values))
         names = [column[0] for column in cursor.description]
         for row in cursor.fetchall():
             yield dict(zip(names, row, strict=True))
@@ -296,6 +311,21 @@ def _ready(
     scratch = Scratch(connection, schema, deletes_first)
     connection.create_function(HIT, -1, scratch.told)
     return scratch
+
+
+def _passed(value: str) -> str:
+    """A value for our own function, which must not be called with text that is not UTF-8."""
+    return f"typeof({value}), CASE typeof({value}) WHEN 'text' THEN CAST({value} AS BLOB) ELSE {value} END"
+
+
+def _alike(names: Sequence[str], values: Sequence[Raw]) -> str:
+    # sqlite3 cannot bind text that is not UTF-8, but SQLite can call bytes text.
+    marks = ["CAST(? AS TEXT)" if isinstance(value, BadText) else "?" for value in values]
+    return " AND ".join(f"{_quote(name)} IS {mark}" for name, mark in zip(names, marks, strict=True))
+
+
+def _bound(values: Sequence[Any]) -> list[Any]:
+    return [value.data if isinstance(value, BadText) else value for value in values]
 
 
 def _source(number: int) -> str:

@@ -86,8 +86,7 @@ def mark_of(connection: Connection) -> Mark:
 
 def place_of(path: Path) -> str:
     """Which file this is to its file system. A copy has another, and so has a backup that was moved in."""
-    state = path.stat()
-    return f"{state.st_dev}/{state.st_ino}"
+    return str(path.stat().st_ino)  # not the device too: its number may be another after each start
 
 
 def gaps(

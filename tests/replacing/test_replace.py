@@ -388,3 +388,49 @@ def test_text_that_is_not_utf8_goes_over_as_it_is(tmp_path: Path) -> None:
     )
     remote = made(tmp_path, "remote.db", schema + "INSERT INTO t VALUES (1, CAST(x'ff' AS TEXT)), (2, 'b')")
     assert [lost.id for lost in sn.what_replace_would_do(local, remote).rows] == ["2"]
+
+
+def test_keys_that_are_not_utf8(tmp_path: Path) -> None:
+    schema = "CREATE TABLE t (id TEXT PRIMARY KEY, name TEXT UNIQUE);"
+    bad = "CAST(x'ff' AS TEXT)"
+    local = made(tmp_path, "local.db", schema + f"INSERT INTO t VALUES ({bad}, 'new'), ('c', 'b')")
+    remote = made(
+        tmp_path, "remote.db", schema + f"INSERT INTO t VALUES ({bad}, 'a'), (CAST(x'fe' AS TEXT), 'b')"
+    )
+    lost = sn.what_replace_would_do(local, remote).rows
+    assert sorted((each.lost_row, each.what) for each in lost) == [
+        ("a", "another thing"),
+        ("b", "the same thing under another id"),
+    ]
+
+
+def test_a_trigger_that_rolls_everything_back_is_said(tmp_path: Path) -> None:
+    schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT);"
+    trigger = "CREATE TRIGGER no BEFORE INSERT ON t BEGIN SELECT RAISE(ROLLBACK, 'never'); END;"
+    local = made(tmp_path, "local.db", schema + "INSERT INTO t VALUES (1, 'a')")
+    remote = made(tmp_path, "remote.db", schema + trigger)
+    with pytest.raises(sn.ReadError, match="rolls the whole transaction back"):
+        sn.what_replace_would_do(local, remote)
+
+
+def test_a_file_in_wal_mode(tmp_path: Path) -> None:
+    schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT);"
+    local = made(tmp_path, "local.db", schema + "INSERT INTO t VALUES (1, 'a')")
+    remote = made(
+        tmp_path, "remote.db", "PRAGMA journal_mode = WAL;" + schema + "INSERT INTO t VALUES (1, 'b')"
+    )
+    with closing(sqlite3.connect(remote.path)) as other:
+        other.execute("UPDATE t SET name = 'c'")
+        other.commit()  # in the -wal file only
+        assert [lost.what for lost in sn.what_replace_would_do(local, remote).rows] == ["overwritten: name"]
+        assert [lost.lost_row for lost in sn.what_replace_would_do(local, remote).rows] == ["1"]
+
+
+def test_a_tracked_target_is_a_target_like_others(tmp_path: Path) -> None:
+    schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE);"
+    local = made(tmp_path, "local.db", schema + "INSERT INTO t VALUES (1, 'a')")
+    made(tmp_path, "remote.db", schema + "INSERT INTO t VALUES (1, 'b')")
+    remote = sn.connect(tmp_path / "remote.db", writable=True)
+    sn.track(remote)
+    assert [lost.lost_row for lost in sn.what_replace_would_do(local, remote).rows] == ["b"]
+    assert len(sn.pending(remote)) == 0
