@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from syncnb.journal.history import Runs, history
     from syncnb.journal.purging import purge
     from syncnb.planning import Plan, load_plan, plan, undo
+    from syncnb.replacing import Damage, what_replace_would_do
     from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
     from syncnb.schema import Schema, Table
     from syncnb.steps import Block, Change, Hazard, Outcome, Proof, Refusal, Report, complete, count, unique
     from syncnb.stores.port import Store
+    from syncnb.tracking import Pending, Tracking, acknowledge, pending, track, untrack
     from syncnb.verifying import verify
 
 __all__ = [
@@ -42,11 +44,13 @@ __all__ = [
     "Block",
     "Change",
     "ConnectError",
+    "Damage",
     "Diff",
     "Hazard",
     "KeySuggestions",
     "Mismatch",
     "Outcome",
+    "Pending",
     "Plan",
     "PlanError",
     "Proof",
@@ -60,9 +64,11 @@ __all__ = [
     "SyncnbError",
     "Table",
     "TableDiff",
+    "Tracking",
     "UnknownOutcome",
     "WriteError",
     "accept",
+    "acknowledge",
     "apply",
     "complete",
     "connect",
@@ -73,14 +79,18 @@ __all__ = [
     "insert_only",
     "load_plan",
     "newest",
+    "pending",
     "plan",
     "purge",
     "suggest_keys",
     "take_local",
     "take_remote",
+    "track",
     "undo",
     "unique",
+    "untrack",
     "verify",
+    "what_replace_would_do",
 ]
 
 _HOMES = {
@@ -121,6 +131,14 @@ _HOMES = {
     "Schema": "syncnb.schema",
     "Table": "syncnb.schema",
     "Store": "syncnb.stores.port",
+    "Damage": "syncnb.replacing",
+    "what_replace_would_do": "syncnb.replacing",
+    "Pending": "syncnb.tracking",
+    "Tracking": "syncnb.tracking",
+    "acknowledge": "syncnb.tracking",
+    "pending": "syncnb.tracking",
+    "track": "syncnb.tracking",
+    "untrack": "syncnb.tracking",
 }
 
 

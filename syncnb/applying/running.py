@@ -188,7 +188,8 @@ class _Run:
             schema = self._schema(writer)
             tables = tables_as_planned(self.plan, schema)
             before = digests(writer, tables.values())
-            done, followers = self._write_all(writer, tables, schema)
+            with journal.own_writes(writer.sql):  # not captured as somebody's change, where changes are
+                done, followers = self._write_all(writer, tables, schema)
             if any(found.refused for found in done) and not (
                 self.rest and any(found.written for found in done)
             ):

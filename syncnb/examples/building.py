@@ -4,32 +4,41 @@ import pkgutil
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
-from syncnb import embedded
+from sqlalchemy import insert
+
+from syncnb import embedded, journal
 from syncnb.connecting import connect
 from syncnb.errors import ConnectError, SyncnbError
 from syncnb.examples.filling import fill_postgres, fill_sqlite
 from syncnb.examples.homes import fresh_database, fresh_folder
-from syncnb.examples.scene import Scene, Side
-from syncnb.stores.port import Store
+from syncnb.examples.scene import PastRun, Scene, Side
+from syncnb.journal.tables import tables_of
+from syncnb.stores.port import Store, WritableStore
 from syncnb.stores.postgres import PostgresStore
 from syncnb.stores.sqlite import SQLiteStore
 
 __all__ = ["demo"]
 
 
-def demo(name: str = "tour") -> tuple[Store, Store]:
+def demo(name: str = "tour", *, remote: Literal["sqlite", "postgresql"] | None = None) -> tuple[Store, Store]:
     """Two databases that disagree, made anew and alike at every call: `local, remote = demo("tour")`.
 
-    local is a SQLite file, read-only; remote a PostgreSQL database, writable. Where no PostgreSQL is to
-    be had, remote is a second SQLite file, and its `notes` say so. Both are gone when this process ends.
-    Several may live at once. Raises SyncnbError for an unknown name.
+    local is a SQLite file, read-only; remote is writable: of the engine that the story had, or that `remote`
+    names. Where no PostgreSQL is to be had, it is a second SQLite file, and its `notes` say so. Both are
+    gone when this process ends. Several may live at once. Raises SyncnbError for an unknown name.
     """
-    scene, folder = _scene(name), fresh_folder()
+    scene = _scene(name)
+    if remote not in (None, "sqlite", "postgresql"):
+        raise SyncnbError(f"there is no remote {remote!r}", hint="remotes are sqlite and postgresql")
+    folder = fresh_folder()
     path = folder / scene.local.name
     fill_sqlite(path, scene.local)
-    return connect(path, timezone="UTC"), _remote(scene.remote, folder)
+    made = _remote(scene, folder, remote or ("sqlite" if scene.remote_file else "postgresql"))
+    if scene.past:
+        _remember(made, scene)
+    return connect(path, timezone="UTC"), made
 
 
 def _scene(name: str) -> Scene:
@@ -40,17 +49,25 @@ def _scene(name: str) -> Scene:
     return cast(Scene, import_module(f"{__package__}.{name}").SCENE)
 
 
-def _remote(side: Side, folder: Path) -> Store:
+def _remote(scene: Scene, folder: Path, engine: str) -> Store:
+    if engine == "sqlite":
+        return _file(scene, folder)
     missing = embedded.missing()
     if not missing:
         try:
-            return _database(side)
+            return _database(scene.remote)
         except ConnectError as problem:
             missing = problem.message
+    note = f"a second SQLite file stands in for PostgreSQL: {missing}"
+    return replace(_file(scene, folder), notes=(note,))
+
+
+def _file(scene: Scene, folder: Path) -> SQLiteStore:
+    side = scene.remote_file or scene.remote
     path = folder / f"{side.name}.db"
-    fill_sqlite(path, side, as_postgres=True)
-    store = cast(SQLiteStore, connect(path, writable=True))
-    return replace(store, notes=(f"a second SQLite file stands in for PostgreSQL: {missing}",))
+    fill_sqlite(path, side, as_postgres=scene.remote_file is None)
+    zone = "UTC" if scene.remote_file else None
+    return cast(SQLiteStore, connect(path, writable=True, timezone=zone))
 
 
 def _database(side: Side) -> Store:
@@ -58,3 +75,21 @@ def _database(side: Side) -> Store:
     fill_postgres(url, side)
     # The name on the server has a number where it is not the first demo of this process.
     return replace(cast(PostgresStore, connect(url, writable=True)), name=side.name)
+
+
+def _remember(store: Store, scene: Scene) -> None:
+    """Install the journal, and write into it what happened before the demo begins."""
+    with cast(WritableStore, store).writing() as writer:
+        journal.install(writer.sql)
+        runs = tables_of(writer.sql).runs
+        for number, run in enumerate(scene.past, 1):
+            writer.sql.execute(insert(runs).values(_row(run, number, scene.local.name)))
+        writer.commit()
+
+
+def _row(run: PastRun, number: int, source: str) -> dict[str, object]:
+    return {
+        "plan_id": f"before the demo, {number}", "source": source, "kind": "sync", "status": "failed",
+        "started": run.started, "finished": run.finished, "records": run.records, "error": run.error,
+        "caller": run.caller, "backend": "the service", "lease_until": run.finished,
+    }  # fmt: skip

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
-__all__ = ["Row", "Scene", "Side"]
+__all__ = ["PastRun", "Row", "Scene", "Side"]
 
 Row: TypeAlias = tuple[str | int | bool | None, ...]
 """Values in column order, as both engines accept them: stamps, UUIDs and JSON are text."""
@@ -25,8 +26,23 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run that failed before the demo begins, as the remote's journal has it."""
+
+    started: datetime
+    finished: datetime
+    records: int
+    error: str
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
-    """A local SQLite file and a remote PostgreSQL database that no longer agree."""
+    """A local SQLite file and a remote database that no longer agree."""
 
     local: Side
     remote: Side
+    """As a PostgreSQL database."""
+    remote_file: Side | None = None
+    """As a SQLite file, where that is what it was: the demo makes this one unless told otherwise."""
+    past: tuple[PastRun, ...] = ()

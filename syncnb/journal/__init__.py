@@ -1,6 +1,7 @@
 """Our own tables in a target: runs, markers of committed stages, images of written rows."""
 
 from syncnb.journal.accepted import read_accepted, store_accepted
+from syncnb.journal.capture import own_writes
 from syncnb.journal.ddl import install_sql
 from syncnb.journal.id_maps import read_id_maps, store_id_maps
 from syncnb.journal.imaging import Purge, purge, read_images, store_images
@@ -47,6 +48,7 @@ __all__ = [
     "marker",
     "missing_rights",
     "open_outside",
+    "own_writes",
     "purge",
     "read_accepted",
     "read_id_maps",

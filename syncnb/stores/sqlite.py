@@ -22,7 +22,7 @@ from syncnb.values.raw import BadText, concat, from_python
 if TYPE_CHECKING:
     from syncnb.stores.sqlite_writer import SQLiteWriter
 
-__all__ = ["SQLiteReader", "SQLiteStore", "open_file", "rowid_name"]
+__all__ = ["SQLiteReader", "SQLiteStore", "careful", "open_file", "rowid_name"]
 
 OLDEST = (3, 37)
 """The first SQLite library that lists its tables by `pragma_table_list`."""
@@ -240,7 +240,7 @@ class SQLiteReader:
             except sqlite3.OperationalError as error:
                 if not str(error).startswith("Could not decode to UTF-8"):
                     raise
-                for part in self._converted(sql, names, _careful, skip=done):
+                for part in self._converted(sql, names, careful, skip=done):
                     yield part
                     done += part.num_rows
         except sqlite3.Error as error:
@@ -265,7 +265,8 @@ class SQLiteReader:
         return cursor.fetchmany(rows)
 
 
-def _careful(data: bytes) -> str | BadText:
+def careful(data: bytes) -> str | BadText:
+    """Text of a store, also where it is not UTF-8: for `text_factory`."""
     try:
         return data.decode()
     except UnicodeDecodeError:
