@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from syncnb.steps import Block, Change, Hazard, Outcome, Proof, Refusal, Report, complete, count, unique
     from syncnb.stores.port import Store
     from syncnb.tracking import Pending, Tracking, acknowledge, pending, track, untrack
-    from syncnb.verifying import verify
+    from syncnb.verifying import roll_call, verify
 
 __all__ = [
     "NULL",
@@ -57,6 +57,7 @@ __all__ = [
     "ReadError",
     "Refusal",
     "Report",
+    "RollCall",
     "Runs",
     "Schema",
     "SchemaError",
@@ -79,9 +80,12 @@ __all__ = [
     "insert_only",
     "load_plan",
     "newest",
+    "none_lost",
     "pending",
     "plan",
     "purge",
+    "roll_call",
+    "row",
     "suggest_keys",
     "take_local",
     "take_remote",
@@ -114,9 +118,13 @@ _HOMES = {
     "Refusal": "syncnb.steps",
     "Proof": "syncnb.steps",
     "Report": "syncnb.steps",
+    "RollCall": "syncnb.steps",
+    "none_lost": "syncnb.steps",
+    "row": "syncnb.steps",
     "complete": "syncnb.steps",
     "count": "syncnb.steps",
     "unique": "syncnb.steps",
+    "roll_call": "syncnb.verifying",
     "verify": "syncnb.verifying",
     "Diff": "syncnb.changes",
     "Mismatch": "syncnb.changes",

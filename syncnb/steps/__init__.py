@@ -4,7 +4,8 @@ from syncnb.steps.blocks import Block, Change, Verb
 from syncnb.steps.events import Outcome, Refusal, Report
 from syncnb.steps.hazards import Hazard
 from syncnb.steps.id_maps import IdMap
-from syncnb.steps.proof import Expectation, Line, Proof, complete, count, unique
+from syncnb.steps.proof import Expectation, Line, Proof, complete, count, none_lost, row, unique
+from syncnb.steps.rolls import RollCall
 
 __all__ = [
     "Block",
@@ -17,8 +18,11 @@ __all__ = [
     "Proof",
     "Refusal",
     "Report",
+    "RollCall",
     "Verb",
     "complete",
     "count",
+    "none_lost",
+    "row",
     "unique",
 ]

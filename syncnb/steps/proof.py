@@ -1,15 +1,19 @@
 """What was confirmed after a run: expectations and a proof, line by line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from syncnb.rendering import Cell, Sheet, frame
+from syncnb.steps.rolls import RollCall
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Complete", "Count", "Expectation", "Line", "Proof", "Unique", "complete", "count", "unique"]
+__all__ = [
+    "Complete", "Count", "Expectation", "HasRow", "Line", "NoneLost", "Proof", "Unique",
+    "complete", "count", "none_lost", "row", "unique",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,26 @@ class Count:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class HasRow:
+    """There is exactly one row with these values, and it has those too."""
+
+    table: str
+    where: tuple[tuple[str, Any], ...]
+    values: tuple[tuple[str, Any], ...]
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoneLost:
+    """Every thing of a roll call is still there, under the parent that it had."""
+
+    before: RollCall
+
+
 MARKS: dict[bool | None, tuple[str, str]] = {True: ("✓", "good"), False: ("✗", "bad"), None: ("·", "partial")}
 
-Expectation: TypeAlias = Complete | Unique | Count
+Expectation: TypeAlias = Complete | Unique | Count | HasRow | NoneLost
 
 
 def complete(table: str, column: str) -> Complete:
@@ -54,6 +75,21 @@ def unique(table: str, key: str | Sequence[str]) -> Unique:
 def count(table: str, rows: int) -> Count:
     """Expect so many rows."""
     return Count(table, rows)
+
+
+def row(
+    table: str, where: Mapping[str, Any], values: Mapping[str, Any] | None = None, *, says: str = ""
+) -> HasRow:
+    """Expect exactly one row with the values of `where`, and that it has `values` as well.
+
+    says: what the proof calls it, such as "Host updated correctly (newer timestamp used)".
+    """
+    return HasRow(table, tuple(where.items()), tuple((values or {}).items()), says)
+
+
+def none_lost(before: RollCall) -> NoneLost:
+    """Expect that every thing of an earlier `sn.roll_call` is still there, by name and under its parent."""
+    return NoneLost(before)
 
 
 @dataclass(frozen=True, slots=True)

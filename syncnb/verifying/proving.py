@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from syncnb import journal
+from syncnb.changes.keys import plain
 from syncnb.errors import PlanError
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
 from syncnb.steps.codec import parse
-from syncnb.steps.proof import Complete, Count, Expectation, Line, Proof, Unique
+from syncnb.steps.proof import Complete, Count, Expectation, HasRow, Line, NoneLost, Proof, Unique
 from syncnb.stores.digesting import table_digest
 from syncnb.stores.port import Reader, Store
 from syncnb.values.kinds import Kind
 from syncnb.values.pairing import rule_for
 from syncnb.values.raw import Raw, to_python
+from syncnb.values.reading import as_text
 from syncnb.values.rules import Answer, Rule, judge
+from syncnb.verifying.rolls import none_lost_lines
 
 __all__ = ["verify"]
 
@@ -27,7 +30,7 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
     """Read again what a run wrote, in one new snapshot, and say line by line whether it is there.
 
     r: the report of a run, or its number. expect: more that shall hold: `sn.complete(table, column)`,
-        `sn.unique(table, key)`, `sn.count(table, n)`.
+        `sn.unique(table, key)`, `sn.count(table, n)`, `sn.row(table, where, values)`, `sn.none_lost(roll)`.
 
     Writes nothing. A row that was changed after the run fails its line: that is what a proof is for.
     Raises PlanError where the run is not in the journal.
@@ -47,7 +50,11 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
                 reader, schema.find(label), [image for image in images if image.table == label]
             )
         lines += _whole(reader, schema, digests)
-        lines += [_expected(reader, schema, wanted) for wanted in expect]
+        for wanted in expect:
+            if isinstance(wanted, NoneLost):
+                lines += none_lost_lines(reader, store.name, wanted)
+            else:
+                lines.append(CHECKS[type(wanted)](reader, schema.find(wanted.table), wanted))
     return Proof(tuple(lines))
 
 
@@ -160,11 +167,6 @@ def _same(rules: Sequence[Rule], left: Sequence[Raw], right: Sequence[Raw]) -> b
     return all(judge(rule, a, b) is Answer.SAME for rule, a, b in zip(rules, left, right, strict=True))
 
 
-def _expected(reader: Reader, schema: Schema, wanted: Expectation) -> Line:
-    table = schema.find(wanted.table)
-    return CHECKS[type(wanted)](reader, table, wanted)
-
-
 def _complete(reader: Reader, table: Table, wanted: Complete) -> Line:
     name = table.column(wanted.column).name
     rows = having = 0
@@ -194,8 +196,28 @@ def _count(reader: Reader, table: Table, wanted: Count) -> Line:
     return Line(rows == wanted.rows, what, f"{wanted.rows:,}", f"{rows:,}")
 
 
+def _has_row(reader: Reader, table: Table, wanted: HasRow) -> Line:
+    names = [table.column(name).name for name, _ in (*wanted.where, *wanted.values)]
+    rules = [rule_for(Kind(table.column(name).kind), Kind(table.column(name).kind)) for name in names]
+    told = [plain(value) for _, value in (*wanted.where, *wanted.values)]
+    split, found = len(wanted.where), []
+    for batch in reader.batches(table, names):
+        for row in zip(*map(to_python, batch.columns), strict=True):
+            if _same(rules[:split], told[:split], row[:split]):
+                found.append(row)
+    where = ", ".join(f"{name}={as_text(v)}" for (name, _), v in zip(wanted.where, told, strict=False))
+    values = [(name, told[split + at], at) for at, (name, _) in enumerate(wanted.values)]
+    expected = ", ".join(f"{name}={as_text(v)}" for name, v, _ in values) or "1 row"
+    good = len(found) == 1 and _same(rules[split:], told[split:], found[0][split:])
+    seen = f"{len(found):,} rows"
+    if len(found) == 1:
+        seen = ", ".join(f"{name}={as_text(found[0][split + at])}" for name, _, at in values) or "1 row"
+    return Line(good, wanted.says or f"{table.label}: the row {where}", expected, seen)
+
+
 CHECKS: dict[type, Callable[[Reader, Table, Any], Line]] = {
     Complete: _complete,
     Unique: _unique,
     Count: _count,
+    HasRow: _has_row,
 }
