@@ -259,6 +259,22 @@ def test_a_kept_collision_does_not_come_back_and_its_children_follow(bench: Work
     assert classes(sn.diff(sides.local, sides.remote)) == [("hosts", "natural key is NULL", "7", "7")]
 
 
+def test_a_mapped_thing_that_was_deleted_there_is_not_what_has_its_id(bench: Workbench) -> None:
+    case = CASES["id collision"]
+    sides = made(bench, ("sqlite", "sqlite"), case.local, case.remote)
+    p = sn.plan(
+        sn.diff(sides.local, sides.remote), into=sides.remote, resolve=sn.take_local, collisions="keep_both"
+    )
+    sn.apply(p, sides.remote)
+    with sqlite3.connect(sides.remote.path) as connection:  # type: ignore[attr-defined]
+        connection.execute("DELETE FROM ips")
+        connection.execute("DELETE FROM hosts WHERE name = 'a'")
+    connection.close()
+    d = sn.diff(sides.local, sides.remote)
+    assert classes(d) == [("hosts", COLLISION, "7", "7")]
+    assert (d["hosts"].counts.only_local, d["hosts"].counts.only_remote) == (1, 1)
+
+
 def test_children_are_counted(bench: Workbench) -> None:
     local = [
         "hosts: 7, 'a', '', NULL",

@@ -186,6 +186,10 @@ class _Matching:
         words = [self.entities.words.get(name) for name in self.here.take(take[0]).to_pylist()]
         renamed = np.array([word == "same" for word in words], dtype=np.bool_)
         different = np.array([word == "different" for word in words], dtype=np.bool_)
+        # What a journal knows under another id is not what has this id, wherever its partner is now.
+        known = self.entities.known
+        different |= mask(pc.is_in(self.here.take(take[0]), value_set=known.local))
+        different |= mask(pc.is_in(self.there.take(take[1]), value_set=known.remote))
         if self.entities.meaningless:
             different |= ~null
         unsure = ~renamed & ~different & (doubled | null | ~certain)
