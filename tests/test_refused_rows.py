@@ -156,12 +156,15 @@ def test_16_a_row_that_this_role_cannot_see(bench: Workbench) -> None:
 
 @pytest.mark.parametrize("engine", TARGETS)
 def test_what_waits_for_a_decision_waits_with_it(bench: Workbench, engine: str) -> None:
-    """A new row that takes a value of an undecided row is undecided too; both decided, both are written."""
-    ddl = ["CREATE TABLE t (id INTEGER PRIMARY KEY, u VARCHAR(9) UNIQUE)"]
-    local, remote = filled(bench, "sqlite", ddl, ["1, 'b'", "2, 'a'"]), filled(bench, engine, ddl, ["1, 'a'"])
-    d = sn.diff(local, remote, key={"t": ["id"]})
-    p = sn.plan(d, into=remote)
-    assert (len(p), sorted(block.verb for block in p.undecided)) == (0, ["insert", "update"])
+    """A new row that takes a value of an undecided row is undecided too, and so is its child; all decided, all are written."""
+    ddl = [
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, u VARCHAR(9) UNIQUE)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, t INTEGER NOT NULL REFERENCES t)",
+    ]
+    local = filled(bench, "sqlite", ddl, ["1, 'b'", "2, 'a'", "c: 7, 2"])
+    remote = filled(bench, engine, ddl, ["1, 'a'"])
+    p = sn.plan(sn.diff(local, remote, key={"t": ["id"]}), into=remote)
+    assert (len(p), sorted(block.verb for block in p.undecided)) == (0, ["insert", "insert", "update"])
     decided = p.decide(p.preview().assign(decision="local"))
     assert sn.apply(decided, remote).status == "applied"
-    assert whole(remote)["t"] == [(1, "b"), (2, "a")]
+    assert (whole(remote)["t"], whole(remote)["c"]) == ([(1, "b"), (2, "a")], [(7, 2)])

@@ -121,7 +121,7 @@ class _Run:
         """What can be said of a run of this plan of which nobody knows: how its rows stand."""
         with self.store.writing() as writer:
             tables = tables_as_planned(self.plan, self._schema(writer))
-            notes = standing(writer, tables, self.plan.blocks)
+            notes = standing(writer, tables, [block for block in self.plan.blocks if not block.role])
         notes.append("what became of this run cannot be known: compare again, and plan what is left")
         return Report(
             self.plan.id, run, "unknown", notes=(*notes, *self.keeper.notes), guarantee=self.keeper.guarantee

@@ -40,6 +40,7 @@ def admit(tables: Sequence[Admitted], schema: Schema, reader: Seeker) -> None:
     for each in tables:
         _Holders(each, reader).sort_out()
     _without_parents(tables, schema)
+    _with_their_parents(tables, schema)
 
 
 def without(tables: Sequence[Admitted], rows: Sequence[tuple[str, str, str]], schema: Schema) -> None:
@@ -112,6 +113,8 @@ class _Holders:
             found = self.reader.holding(self.each.table, rule.columns, values, key)
         except ReadError:
             return  # a value that the column cannot hold: it is refused when it is written
+        if not found.num_rows:
+            return
         numbers = rows[found.column(0).to_numpy(zero_copy_only=False)]
         planned = set(zip(takers.tolist(), givers.tolist(), strict=True))
         there = self._numbers()
@@ -202,16 +205,43 @@ def _without_parents(tables: Sequence[Admitted], schema: Schema) -> None:
             ]
             for each in tables if parents else ():
                 if each.table.label == cut.table:
-                    each.blocks = [b for block in each.blocks for b in _orphans(block, cut, parents, each)]
+                    each.blocks = [
+                        b for block in each.blocks for b in _orphans(block, cut, parents, each.left)
+                    ]
 
 
-def _orphans(block: Block, cut: Cut, parents: list[Block], each: Admitted) -> Iterator[Block]:
+def _with_their_parents(tables: Sequence[Admitted], schema: Schema) -> None:
+    """Have rows wait that refer to an insert which waits for a decision, and so on down."""
+    links = list(_links(tables, schema))
+    seen = -1
+    while seen != (seen := sum(sum(map(len, each.undecided)) for each in tables)):
+        for cut in links:
+            parents = [
+                block
+                for each in tables
+                if each.table.label == cut.parent
+                for block in each.undecided
+                if block.verb == "insert"
+            ]
+            for each in tables if parents else ():
+                if each.table.label == cut.table:
+                    _wait(each, cut, parents)
+
+
+def _wait(each: Admitted, cut: Cut, parents: list[Block]) -> None:
+    lost: list[tuple[Block, str]] = []
+    each.blocks = [b for block in each.blocks for b in _orphans(block, cut, parents, lost)]
+    why = f"it belongs to a row of {cut.parent} that waits for a decision"
+    each.undecided += [replace(block, why=why, whys=()) for block, _ in lost]
+
+
+def _orphans(block: Block, cut: Cut, parents: list[Block], left: list[tuple[Block, str]]) -> Iterator[Block]:
     if block.verb == "delete" or not set(cut.columns) & set(block.columns):
         yield block
         return
     lost = np.flatnonzero(pointing(block, cut, parents)).tolist()
     why = f"it belongs to a row of {cut.parent} that is left open"
-    yield from _parted(block, dict.fromkeys(lost, why), each.left)
+    yield from _parted(block, dict.fromkeys(lost, why), left)
 
 
 def _links(tables: Sequence[Admitted], schema: Schema) -> Iterator[Cut]:
