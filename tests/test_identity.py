@@ -106,6 +106,9 @@ CASES = {
         ["hosts: 1, 'b', 'B', NULL", "hosts: 2, 'a', 'A', NULL", "ips: 1, 2, '::1', ''"],
         [("hosts", COLLISION, "1", "1"), ("hosts", COLLISION, "2", "2"), ("hosts", TWIN, "1", "2"), ("hosts", TWIN, "2", "1")],
     ),
+    "a circle that the notes do not follow is an exchange of names": Case(
+        ["hosts: 1, 'a', 'one', NULL", "hosts: 2, 'b', 'two', NULL"], ["hosts: 1, 'b', 'one', NULL", "hosts: 2, 'a', 'two', NULL"]
+    ),
     "a new child of a new parent whose id is taken": Case(
         ["hosts: 1, 'a', '', NULL", "hosts: 2, 'new', '', 1", "ips: 1, 2, '::9', ''", "ports: 1, 1, 22"],
         ["hosts: 2, 'a', '', NULL", "hosts: 1, 'other', '', 2"],

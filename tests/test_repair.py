@@ -457,25 +457,6 @@ class TestOrder:
         assert sn.apply(p, remote, allow=ALL).status == "applied"
         assert sn.diff(local, remote).verdict == "equal"
 
-    def test_values_exchanged_are_refused_with_the_reason(self, bench: Workbench) -> None:
-        ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, u VARCHAR(9) UNIQUE)"
-        local = bench.sqlite(ddl, "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-        bench.postgresql(ddl, "INSERT INTO t VALUES (1, 'b'), (2, 'a')")
-        remote = sn.connect(bench.last, writable=True)
-        with pytest.raises(sn.PlanError, match="2 rows of t exchange a unique value"):
-            sn.plan(sn.diff(local, remote), into=remote, resolve=sn.take_local)
-
-    def test_tables_in_a_circle_are_refused(self, bench: Workbench) -> None:
-        ddl = [
-            "CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER REFERENCES b)",
-            "CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a)",
-        ]
-        local = bench.sqlite(*ddl, "INSERT INTO a VALUES (1, NULL)", "INSERT INTO b VALUES (1, 1)")
-        target = bench.sqlite(*ddl)
-        remote = sn.connect(target.path, writable=True)  # type: ignore[attr-defined]
-        with pytest.raises(sn.PlanError, match="circle"):
-            sn.plan(sn.diff(local, remote), into=remote)
-
 
 class TestTriggers:
     DDL = "CREATE TABLE t (id int PRIMARY KEY, v text, updated_at timestamptz, note text)"

@@ -14,10 +14,12 @@ from syncnb.applying.following import Followers, may_cascade
 from syncnb.applying.going_on import bar, leased
 from syncnb.applying.keeping import Keeper, keeper_for
 from syncnb.applying.standing import standing
+from syncnb.applying.two_steps import half_done, lasting, told_once
 from syncnb.applying.writing import Done, spoilt, write_block
 from syncnb.errors import ConnectError, PlanError, SyncnbError, UnknownOutcome, WriteError
 from syncnb.failpoints import reach
 from syncnb.planning import Plan
+from syncnb.planning.between import Between
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore, Writer
@@ -119,7 +121,7 @@ class _Run:
         """What can be said of a run of this plan of which nobody knows: how its rows stand."""
         with self.store.writing() as writer:
             tables = tables_as_planned(self.plan, self._schema(writer))
-            notes = standing(writer, tables, self.plan.blocks)
+            notes = standing(writer, tables, [block for block in self.plan.blocks if not block.role])
         notes.append("what became of this run cannot be known: compare again, and plan what is left")
         return Report(
             self.plan.id, run, "unknown", notes=(*notes, *self.keeper.notes), guarantee=self.keeper.guarantee
@@ -194,6 +196,7 @@ class _Run:
                 self.rest and any(found.written for found in done)
             ):
                 raise _Refused(done)
+            writer.settle()
             self._check_rewritten(writer, done, tables)
             notes = dict.fromkeys(note for each in followers for note in each.notes)
             notes |= dict.fromkeys(_advanced(writer, self.plan.blocks, tables))
@@ -230,21 +233,52 @@ class _Run:
         self, writer: Writer, tables: dict[str, Table], schema: Schema
     ) -> tuple[list[Done], list[Followers]]:
         """Every block in order. After a refusal the others are only looked at, so that all drift is told."""
+        writer.defer([(tables[table], name) for table, name in self.plan.deferred])
+        if not any(block.role for block in self.plan.blocks):
+            return self._blocks(writer, tables, schema)
+        try:
+            with writer.savepoint():
+                done, followed = self._blocks(writer, tables, schema, stop=not self.rest)
+                if not self.rest and any(found.refused for found in done):
+                    raise _Refused(done)
+        except _Refused as refused:
+            # Some rows were parked when it happened: all are looked at again as they are without that.
+            looked, followed = self._blocks(writer, tables, schema, dry=True)
+            return told_once(self.plan.blocks, refused.done, looked), followed
+        if half_done(self.plan.blocks, done):
+            raise _Refused(told_once(self.plan.blocks, done))
+        return told_once(self.plan.blocks, done), followed
+
+    def _blocks(
+        self,
+        writer: Writer,
+        tables: dict[str, Table],
+        schema: Schema,
+        *,
+        dry: bool = False,
+        stop: bool = False,
+    ) -> tuple[list[Done], list[Followers]]:
+        between = Between.of(self.plan.blocks)
         done: list[Done] = []
         followed: list[Followers] = []
-        dry = False
         with bar(len(self.plan), shown=self.progress) as shown:
-            for step, block in enumerate(self.plan.blocks, 1):
+            for step, planned in enumerate(self.plan.blocks, 1):
+                # Where rows are parked by now they look changed: whoever asks again looks at all of them anew.
+                if (dry and planned.role) or (stop and any(found.refused for found in done)):
+                    done.append(Done())
+                    continue
+                block = planned if dry else between.real(planned)
                 shown.set_description(f"{block.verb} {block.table}", refresh=bool(self.progress))
                 followers = Followers(writer, schema, block)
                 if not dry:
                     followers.look(tables[block.table])
                 found = write_block(writer, tables[block.table], block, step, dry=dry, rest=self.rest)
+                between.passed(planned, found.image)
                 dry = dry or (bool(found.refused) and not self.rest)
                 found.followed = followers.images() if found.written else []
                 followed.append(followers)
                 done.append(found)
-                shown.update(len(block))
+                shown.update(0 if block.role else len(block))
                 reach("written")
         return done, followed
 
@@ -264,7 +298,7 @@ class _Run:
         for block, found in zip(self.plan.blocks, done, strict=True):
             there = totals.setdefault(block.table, {})
             name = VERBS[block.verb]
-            there[name] = there.get(name, 0) + found.written
+            there[name] = there.get(name, 0) + (0 if block.role else found.written)
             there["rejected"] = there.get("rejected", 0) + len(found.refused)
         for each in self.plan.maps if status == "applied" else ():
             there = totals.setdefault(each.table, {})
@@ -318,7 +352,7 @@ def _spoilt(writer: Writer, blocks: Sequence[Block], done: list[Done], tables: d
     deletes = any(block.verb == "delete" for block in blocks)
     if not (deletes or any(table.triggers for table in tables.values())):
         return []
-    images = [found.image for found in done if found.image is not None and len(found.image)]
+    images = lasting([found.image for found in done if found.image is not None and len(found.image)])
     return [what for image in images for what in spoilt(writer, tables[image.table], image)]
 
 

@@ -180,7 +180,11 @@ def _bad_rows(work: _Work, problem: Exception) -> dict[int, tuple[Refusal, str]]
         if len(rows) == 1:
             unique = isinstance(reason, WriteError) and reason.sqlstate in UNIQUE
             refusal = Refusal.TAKEN if unique else Refusal.FORBIDDEN
-            found[int(rows[0])] = (refusal, getattr(reason, "message", str(reason)))
+            told = getattr(reason, "message", str(reason))
+            hidden = (
+                f"{told}; a row that this role cannot see may have it" if work.table.row_security else told
+            )
+            found[int(rows[0])] = (refusal, hidden if unique else told)
         else:
             waiting[:0] = np.array_split(rows, 2)
     told = getattr(problem, "message", str(problem))

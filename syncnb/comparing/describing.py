@@ -82,7 +82,9 @@ class _Described:
         self.pair = pair
         self.key_at = pair.columns.index(pair.key[0])
         self.natural_at = [pair.columns.index(column) for column in pair.natural]
-        self.pools = pools
+        # Whole columns at once, and each row in words once: it is in two conflicts where ids went round.
+        self.columns = {side: [to_python(column) for column in pools[side]] for side in pools}
+        self.worded: dict[tuple[Side, int], str] = {}
         self.children = {side: children.of(pair.name, side) for side in pools}
         self.ids = {
             side: names(pair.key[0].rule, pools[side][self.key_at], side).to_pylist() for side in pools
@@ -97,8 +99,8 @@ class _Described:
                 local_id=None if ours is None else ours[self.key_at],
                 remote_id=None if theirs is None else theirs[self.key_at],
                 natural_key=self._natural(draft, ours, theirs),
-                local=self._words(ours),
-                remote=self._words(theirs),
+                local=self._words("local", draft.local, ours),
+                remote=self._words("remote", draft.remote, theirs),
                 local_children=self._count("local", draft.local),
                 remote_children=self._count("remote", draft.remote),
                 why=draft.why,
@@ -107,7 +109,7 @@ class _Described:
     def _row(self, side: Side, place: int | None) -> list[Raw] | None:
         if place is None:
             return None
-        return [to_python(column.slice(place, 1))[0] for column in self.pools[side]]
+        return [column[place] for column in self.columns[side]]
 
     def _count(self, side: Side, place: int | None) -> int:
         return 0 if place is None else self.children[side].get(self.ids[side][place], 0)
@@ -122,9 +124,14 @@ class _Described:
             return texts[0]
         return " ≠ ".join(dict.fromkeys(texts))
 
-    def _words(self, row: list[Raw] | None) -> str:
-        if row is None:
+    def _words(self, side: Side, place: int | None, row: list[Raw] | None) -> str:
+        if row is None or place is None:
             return ""
+        if (side, place) not in self.worded:
+            self.worded[side, place] = self._in_words(row)
+        return self.worded[side, place]
+
+    def _in_words(self, row: list[Raw]) -> str:
         words = ", ".join(
             f"{column.name}={as_text(value, column.rule)}"
             for at, (column, value) in enumerate(zip(self.pair.columns, row, strict=True))

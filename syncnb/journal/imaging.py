@@ -155,6 +155,7 @@ def _slice(block: Block, start: int, rows: int) -> Block:
 def _head(block: Block) -> str:
     """All of a chunk but its values: what it is, and how many columns of which sort are packed with it."""
     names = {name: getattr(block, name) for name in NAMES}
+    names |= {"role": block.role} if block.role else {}
     return canonical(names | {name: len(getattr(block, name)) for name in ARRAYS}).decode()
 
 
@@ -169,7 +170,8 @@ def _block(head: Json, packed: bytes | None) -> Block:
         else:
             keys, before, after = _parted(unpack(packed), [head[name] for name in ARRAYS])
         key, columns, path = (tuple(head[name]) for name in ("key", "columns", "path"))
-        return Block(head["table"], head["verb"], key, columns, keys, before, after, path=path)
+        role = head.get("role", "")
+        return Block(head["table"], head["verb"], key, columns, keys, before, after, path=path, role=role)
     except (KeyError, TypeError, ValueError):
         raise PlanError(
             "stored images cannot be read", hint="the journal was changed by hand; compare with a backup"

@@ -9,23 +9,27 @@ import numpy as np
 import pyarrow as pa
 
 from syncnb import clock
-from syncnb.changes import ColumnPair, Diff, RowSet, TableDiff, TablePair
+from syncnb.changes import ColumnPair, Diff, RowSet, TableDiff
 from syncnb.changes.ids import names
 from syncnb.changes.keys import key_text
 from syncnb.errors import PlanError
 from syncnb.journal import journal_for
 from syncnb.matching import families
+from syncnb.planning.admitting import Admitted
+from syncnb.planning.arranging import arranged
+from syncnb.planning.beside import with_beside
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import hazards_of, journal_notes
-from syncnb.planning.ordering import in_order, parents_first
 from syncnb.planning.plans import OpenRow, Plan
+from syncnb.planning.previewing import key_of
 from syncnb.planning.rekeying import RENAME, Collisions, Rekeying, check_collisions
+from syncnb.planning.sides import greatest, identity_of, present_schema, side_of, target_of
 from syncnb.planning.whole_rows import rest_of_rows
 from syncnb.resolving import Decisions, Policy, check_tables, decide
 from syncnb.schema import Column, Schema, Table
 from syncnb.steps import Block, Hazard, Verb
 from syncnb.stores.port import Store, WritableStore
-from syncnb.values.raw import concat
+from syncnb.values.raw import concat, to_python
 from syncnb.values.rules import Side
 from syncnb.values.writing import write_column
 
@@ -51,28 +55,29 @@ def plan(
         gets a fresh id in the target, and what refers to it follows. `"rename"`: where nobody can tell whether
         a row was renamed, it was. Both in a list, or `{table: ...}`. By default such rows stay open.
 
-    Reads the target's catalogue, writes nothing. Raises PlanError where the tables have changed since the
-    diff, refer to each other in a circle, or exchange unique values.
+    Rows that exchange unique values and tables that refer to each other in a circle are solved, with steps of
+    their own where the database cannot wait. A row whose unique value another row of the target has stays open,
+    with that row named.
+
+    Reads the target's catalogue and looks up single rows, writes nothing. Raises PlanError where the tables
+    have changed since the diff.
     """
-    side = _side(d, into)
+    side = side_of(d, into)
     if not isinstance(into, WritableStore):
         raise PlanError(f"{into.name} cannot be written to", hint="plan into the database, not into a frame")
-    schema = _present_schema(d, side, into)
+    schema = present_schema(d, side, into)
     check_tables(resolve, [table.pair for table in d.tables])
     check_collisions(collisions)
     source: Side = "remote" if side == "local" else "local"
-    rekeying = Rekeying(d, source, collisions, lambda pair: _greatest(d, pair))
-    by_name = {table.name: table for table in d.tables}
-    in_turn = [by_name[pair.name] for family in families([t.pair for t in d.tables]) for pair in family]
-    drawn = [
-        _Drawing(table, side, schema.find(_target(table, side).label), into, rekeying, d.clocks_apart)
-        for table in in_turn
-        if table.verdict == "different"
-    ]
+    rekeying = Rekeying(d, source, collisions, lambda pair: greatest(d, pair))
+    drawn = list(_drawn(d, side, schema, into, rekeying))
     for drawing in drawn:
         drawing.draw(resolve, deletes=deletes)
     drawn.sort(key=lambda drawing: d.tables.index(drawing.diff))
-    blocks = [block for drawing in drawn for block in drawing.blocks]
+    admitted = [Admitted(drawing.table, drawing.blocks, drawing.undecided) for drawing in drawn]
+    order = arranged(admitted, schema, into)
+    for drawing, rows in zip(drawn, admitted, strict=True):
+        drawing.admit(rows)
     after_run, lacking = journal_for(into)
     return Plan(
         target=into.identity(),
@@ -81,70 +86,37 @@ def plan(
         fingerprint={
             drawing.table.label: fingerprint(drawing.table) for drawing in drawn if drawing.concerned
         },
-        order=parents_first({drawing.table.label for drawing in drawn if drawing.concerned}, schema),
+        order=order.order,
         sizes={drawing.table.label: drawing.rows for drawing in drawn if drawing.concerned},
         columns={drawing.table.label: drawing.table.columns for drawing in drawn if drawing.concerned},
-        blocks=in_order(blocks, schema),
+        blocks=order.ordered.blocks,
         undecided=tuple(block for drawing in drawn for block in drawing.undecided),
         hazards=tuple(hazard for drawing in drawn for hazard in drawing.all_hazards(schema)),
         open=tuple(row for drawing in drawn for row in drawing.open),
         after_run=after_run,
         notes=(
-            *dict.fromkeys(note for drawing in drawn for note in drawing.notes),
+            *dict.fromkeys([*(note for drawing in drawn for note in drawing.notes), *order.ordered.notes]),
             *journal_notes(lacking),
         ),
+        contests=tuple(order.contests),
+        cuts=order.cuts,
+        deferred=order.ordered.deferred,
         maps=tuple(
             found for drawing in drawn if (found := rekeying.maps(drawing.diff, drawing.table)) is not None
         ),
-        source_id=_identity_of(d, source),
+        source_id=identity_of(d, source),
     )
 
 
-def _identity_of(d: Diff, side: Side) -> str:
-    """What the journal of the target knows the source by; empty for frames."""
-    store = d.stores[side == "remote"] if d.stores else None
-    return store.identity().id if isinstance(store, WritableStore) else ""
-
-
-def _greatest(d: Diff, pair: TablePair) -> int:
-    """The greatest id that either side has given in a table, so that the next one is nobody's."""
-    found = [0]
-    for store, table, column in zip(
-        d.stores or (), (pair.local, pair.remote), (pair.key[0].local, pair.key[0].remote), strict=True
-    ):
-        with store.reading() as reader:
-            found.append(reader.greatest(table, column.name) or 0)
-    return max(found)
-
-
-def _present_schema(d: Diff, side: Side, into: Store) -> Schema:
-    """The target's catalogue as it is now. Raises PlanError where a compared table has changed since."""
-    compared = [_target(table, side) for table in d.tables]
-    elsewhere = sorted({table.schema for table in compared if table.schema and not table.visible})
-    with into.reading() as reader:
-        more = reader.followers(compared)
-        schema = reader.schema(sorted({*elsewhere, *more}) or None)
-    for table in compared:
-        now = next((found for found in schema if found.label == table.label), None)
-        if now is None or fingerprint(now) != fingerprint(table):
-            raise PlanError(f"{table.label} has changed since the diff", hint="diff again, then plan")
-    return schema
-
-
-def _target(table: TableDiff, side: Side) -> Table:
-    return table.pair.local if side == "local" else table.pair.remote
-
-
-def _side(d: Diff, into: Store) -> Side:
-    """Which of the two stores compared is to be written."""
-    if d.stores is not None:
-        for side, store in zip(("local", "remote"), d.stores, strict=True):
-            if store is into or store == into:
-                return "local" if side == "local" else "remote"
-    raise PlanError(
-        f"{getattr(into, 'name', into)!s} is not one of the two stores that were compared",
-        hint=f"pass the store of {d.local} or of {d.remote} that went into diff",
-    )
+def _drawn(d: Diff, side: Side, schema: Schema, into: Store, rekeying: Rekeying) -> "Iterator[_Drawing]":
+    """The tables that differ, parents first, with what became of their ids."""
+    by_name = {table.name: table for table in d.tables}
+    for family in families([table.pair for table in d.tables]):
+        different = [table for pair in family if (table := by_name[pair.name]).verdict == "different"]
+        rekeying.arrive(different)
+        for table in different:
+            there = schema.find(target_of(table, side).label)
+            yield _Drawing(table, side, there, into, rekeying, d.clocks_apart)
 
 
 @dataclass
@@ -191,6 +163,15 @@ class _Drawing:
         fired = [trigger.name for trigger in self.table.triggers if trigger.enabled]
         if fired and self.concerned:
             self.notes.append(f"{self.table.label}: triggers fire: {', '.join(fired)}")
+
+    def admit(self, found: Admitted) -> None:
+        """Take over which rows can be written."""
+        self.blocks, self.undecided = found.blocks, found.undecided
+        for block, why in found.left:
+            keys = zip(*map(to_python, block.keys), strict=True)
+            self.open += [OpenRow(self.table.label, key_of(key), why, block.verb) for key in keys]
+        later = [block for block in self.undecided if block.verb == "insert"]
+        self.rekeying.forget(self.diff, [*later, *(block for block, _ in found.left)])
 
     def _deletes(self, *, deletes: bool) -> None:
         gone = self._rows_of(self.side)
@@ -307,6 +288,8 @@ class _Drawing:
         target, source = (ours, theirs) if self.side == "local" else (theirs, ours)
         writable = np.array([self._writable(at) for at in range(len(self._columns))])
         masks = self.diff.differs[chosen] & writable
+        if len(chosen):
+            masks = with_beside(self.diff, self.side, self.table, chosen, masks)
         shapes, which = np.unique(masks, axis=0, return_inverse=True)
         for number, shape in enumerate(shapes):
             columns = [int(at) for at in np.flatnonzero(shape)]
@@ -319,7 +302,6 @@ class _Drawing:
     def _inserts(self) -> None:
         source = self._rows_of(self.source)
         if not len(source):
-            self.rekeying.arrive(self.diff)
             return
         names = {self._on_target(column).name for column in self._columns}
         needed = [
@@ -339,7 +321,7 @@ class _Drawing:
             self.notes.append(
                 f"{self.table.label}: inserts leave out {', '.join(rest)}: the database fills them (a default, or NULL)"
             )
-        left = self.rekeying.arrive(self.diff)
+        left = self.rekeying.kept_back(self.diff)
         for at, reason in left.items():
             self._open(source, at, reason)
         arriving = np.array([at for at in range(len(source)) if at not in left], dtype=np.int64)

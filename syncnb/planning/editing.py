@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from syncnb.errors import PlanError
 from syncnb.planning.hazards import COUNTED, counted_hazards
+from syncnb.planning.ordering import Left, Ordered, in_order, keys_of
 from syncnb.planning.previewing import key_of
 from syncnb.resolving import NULL
 from syncnb.schema import Column
@@ -55,19 +56,38 @@ def decided(plan: "Plan", frame: pd.DataFrame, *, by: str) -> "Plan":
     left = [_left(row, edits.get((row.table, row.key))) for row in plan.open]
     for blocks, was in ((plan.blocks, True), (plan.undecided, None)):
         for block in blocks:
+            if block.role:
+                old.append(block)
+                continue
             for part, said in _parts(block, edits, default=was):
                 if said is False:
                     left += _kept(part)
                 else:
                     ((old if was else new) if said else undecided).append(part)
-    ordered = _in_order(plan, old, new)
+    if plan.undo_of is not None:
+        ordered = Ordered(tuple(_with_all_steps(old)), deferred=plan.deferred)
+    else:
+        meant = [block for block in (*old, *new) if not block.role]
+        ordered = in_order(meant, plan.order, plan.contests, plan.cuts)
+    left += map(_stuck, ordered.left)
     return replace(
         plan,
-        blocks=ordered,
+        blocks=ordered.blocks,
         undecided=tuple(undecided),
         open=tuple(left),
-        hazards=tuple(_hazards(plan, ordered)),
+        hazards=tuple(_hazards(plan, ordered.blocks)),
+        notes=tuple(dict.fromkeys([*plan.notes, *ordered.notes])),
+        deferred=ordered.deferred,
     )
+
+
+def _with_all_steps(blocks: list[Block]) -> Iterator[Block]:
+    """An undo keeps its order, which is that of the run backwards; rows that are left out go with all their steps."""
+    rows = {(block.table, key) for block in blocks if not block.role for key in keys_of(block)}
+    for block in blocks:
+        there = [at for at, key in enumerate(keys_of(block)) if (block.table, key) in rows]
+        if there:
+            yield block.take(pa.array(there, pa.int64())) if block.role else block
 
 
 def _left(row: "OpenRow", edit: "_Edit | None") -> "OpenRow":
@@ -80,21 +100,18 @@ def _left(row: "OpenRow", edit: "_Edit | None") -> "OpenRow":
     return replace(row, decision="open" if edit.apply is None else "keep", reason=edit.reason or row.reason)
 
 
+def _stuck(row: Left) -> "OpenRow":
+    from syncnb.planning.plans import OpenRow
+
+    return OpenRow(row.table, row.key, row.why, row.verb)
+
+
 def _kept(block: Block) -> "Iterator[OpenRow]":
     from syncnb.planning.plans import OpenRow
 
     for at, key in enumerate(zip(*map(to_python, block.keys), strict=True)):
         reason = block.reasons[at] if block.reasons else ""
         yield OpenRow(block.table, key_of(key), "left as it is, as decided", block.verb, "keep", reason)
-
-
-def _in_order(plan: "Plan", old: list[Block], new: list[Block]) -> tuple[Block, ...]:
-    """Decided updates go behind the inserts and before the deletes that end the plan, parents first."""
-    end = len(old)
-    while end and old[end - 1].verb == "delete":
-        end -= 1
-    decided_now = sorted(new, key=lambda block: plan.order.index(block.table))
-    return (*old[:end], *decided_now, *old[end:])
 
 
 def _hazards(plan: "Plan", blocks: tuple[Block, ...]) -> "Iterator[Hazard]":
@@ -104,17 +121,20 @@ def _hazards(plan: "Plan", blocks: tuple[Block, ...]) -> "Iterator[Hazard]":
         if hazard.name not in COUNTED and hazard.table in written:
             yield hazard
     for table in plan.order:
-        mine = [block for block in blocks if block.table == table]
+        mine = [block for block in blocks if block.table == table and not block.role]
         yield from counted_hazards(table, plan.sizes[table], mine)
 
 
 def _edits(plan: "Plan", frame: pd.DataFrame, by: str) -> dict[tuple[str, str], _Edit]:
-    shown = {line[:3]: line[3:] for line in _lines(plan.preview())}
+    shown: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for line in _lines(plan.preview()):  # a row that is parked in between has two lines for one cell
+        shown.setdefault(line[:3], []).append(line[3:])
     edits: dict[tuple[str, str], _Edit] = {}
     for table, key, column, after, decision, reason in _lines(frame):
-        before = shown.get((table, key, column))
-        if before is None:
+        lines = shown.get((table, key, column))
+        if lines is None:
             raise PlanError(f"{table} {key} {column} is not in this plan", hint="edit lines of p.preview()")
+        before = next((line for line in lines if _same(after, line[0])), lines[-1])
         edit = edits.setdefault((table, key), _Edit())
         if not _same(after, before[0]):
             edit.values[column] = _value(plan, table, column, after)
@@ -127,6 +147,7 @@ def _edits(plan: "Plan", frame: pd.DataFrame, by: str) -> dict[tuple[str, str], 
     rows = Counter(
         (block.table, key_of(key))
         for block in (*plan.blocks, *plan.undecided)
+        if not block.role
         for key in zip(*map(to_python, block.keys), strict=True)
     )
     for table, key in said:

@@ -1,7 +1,7 @@
 """Plans as files: canonical JSON with a hash over all of it. One changed byte, and it is refused."""
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from syncnb.errors import PlanError
 from syncnb.schema import Column
-from syncnb.steps import Block, Hazard, IdMap
+from syncnb.steps import Block, Contest, Cut, Hazard, IdMap
 from syncnb.steps.codec import canonical, decode_columns, digest, encode_columns, parse
 from syncnb.stores.port import Identity
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_plan", "plan_hash", "save"]
 
-FORMAT, VERSION = "syncnb plan", 1
+FORMAT, VERSION = "syncnb plan", 2
 CHANGED = "it was changed after it was saved, or cut short: draw the plan again"
 
 
@@ -95,6 +95,9 @@ def _content(plan: "Plan") -> dict[str, Any]:
             [each.table, each.key, list(each.source), list(each.target), each.fresh] for each in plan.maps
         ],
         "source_id": plan.source_id,
+        "contests": [_contest_content(contest) for contest in plan.contests],
+        "cuts": [asdict(cut) for cut in plan.cuts],
+        "deferred": [list(pair) for pair in plan.deferred],
     }
 
 
@@ -111,7 +114,22 @@ def _block_content(block: Block) -> dict[str, Any]:
         "why": block.why,
         "whys": list(block.whys),
         "reasons": list(block.reasons),
+        "role": block.role,
     }
+
+
+def _contest_content(contest: Contest) -> dict[str, Any]:
+    facts = {each.name: getattr(contest, each.name) for each in fields(contest)}
+    return facts | {"spares": encode_columns([contest.spares])}
+
+
+def _contest(content: dict[str, Any]) -> Contest:
+    (spares,) = decode_columns(content["spares"])
+    return Contest(**_tuples(content) | {"spares": spares})
+
+
+def _tuples(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
 
 
 def _plan(content: dict[str, Any], name: str) -> "Plan":
@@ -142,6 +160,9 @@ def _plan(content: dict[str, Any], name: str) -> "Plan":
                 for table, key, own, there, fresh in content["maps"]
             ),
             source_id=content["source_id"],
+            contests=tuple(map(_contest, content["contests"])),
+            cuts=tuple(Cut(**_tuples(each)) for each in content["cuts"]),
+            deferred=tuple((table, name) for table, name in content["deferred"]),
         )
     except (KeyError, TypeError, ValueError):
         raise PlanError(f"{name} is no saved plan", hint=CHANGED) from None
@@ -160,6 +181,7 @@ def _block(content: dict[str, Any]) -> Block:
         why=content["why"],
         whys=tuple(content["whys"]),
         reasons=tuple(content["reasons"]),
+        role=content["role"],
     )
 
 
@@ -169,4 +191,5 @@ def _without_values(plan: "Plan") -> "Plan":
         return replace(block, before=(nothing,) * len(block.before), after=(nothing,) * len(block.after))
 
     blocks, undecided = (tuple(map(emptied, blocks)) for blocks in (plan.blocks, plan.undecided))
-    return replace(plan, blocks=blocks, undecided=undecided, whole=False)
+    contests = tuple(replace(contest, spares=pa.nulls(len(contest.spares))) for contest in plan.contests)
+    return replace(plan, blocks=blocks, undecided=undecided, contests=contests, whole=False)

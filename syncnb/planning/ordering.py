@@ -1,154 +1,166 @@
-"""The order of writes: parents before children, a unique value freed before it is taken again."""
+"""The order of writes: parents before children, a unique value freed before it is taken again.
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+parked rows · rows that free a value · inserts, parents first · late references · updates · deletes, children first
+"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 import pyarrow as pa
 
 from syncnb.errors import PlanError
-from syncnb.schema import Schema, Table, UniqueRule
-from syncnb.steps import Block
+from syncnb.planning.circling import pointing
+from syncnb.planning.exchanging import FIRST, exchange
+from syncnb.planning.previewing import key_of
+from syncnb.steps import Block, Contest, Cut
 from syncnb.values.raw import to_python
 
-__all__ = ["in_order", "parents_first"]
+__all__ = ["Left", "Ordered", "in_order", "keys_of"]
+
+PHASES = {"insert": 1, "late": 2, "update": 3, "delete": 4}
 
 
-def in_order(blocks: Sequence[Block], schema: Schema) -> tuple[Block, ...]:
-    """Blocks in an order that constraints accept: inserts parents first, updates, deletes children first.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A row that cannot be written in any order."""
 
-    Rows that free a unique value which another row of the plan takes come before it. Raises PlanError
-    where there is no such order: tables that refer to each other, or rows that exchange unique values.
+    table: str
+    key: str
+    verb: str
+    why: str
+
+
+@dataclass
+class Ordered:
+    """Blocks in an order that constraints accept."""
+
+    blocks: tuple[Block, ...] = ()
+    left: list[Left] = field(default_factory=list)
+    deferred: tuple[tuple[str, str], ...] = ()
+    """Tables and constraints that the database looks at when the transaction ends."""
+    notes: list[str] = field(default_factory=list)
+
+
+def in_order(
+    blocks: Sequence[Block],
+    order: Sequence[str],
+    contests: Sequence[Contest] = (),
+    cuts: Sequence[Cut] = (),
+) -> Ordered:
+    """Put blocks in order, with the steps between that they need. `order` names all tables, parents first.
+
+    Raises PlanError where more rows exchange values than there are spare ones.
     """
-    heights = _heights({block.table for block in blocks}, schema)
-    split = [
-        part for block in _by_table(blocks) for part in _freeing_first(block, schema.find(block[0].table))
-    ]
-    phase = {"insert": 1, "update": 2, "delete": 3}
-    return tuple(
-        block
-        for _, block in sorted(
-            split,
-            key=lambda entry: (
-                entry[0] if entry[0] < 0 else phase[entry[1].verb],
-                -heights[entry[1].table] if entry[1].verb == "delete" else heights[entry[1].table],
-                entry[0],
-            ),
-        )
+    found = Ordered()
+    deferred: list[tuple[str, str]] = []
+    ranked: list[tuple[int, Block]] = []
+    for table, mine in _by_table(blocks).items():
+        own = [contest for contest in contests if contest.table == table]
+        turns = exchange(mine, own) if own else None
+        if turns is None:
+            ranked += [(0, block) for block in mine]
+            continue
+        if turns.lacking:
+            raise PlanError(
+                f"more rows of {table} exchange values of {turns.lacking} than the plan has spare ones",
+                hint="diff again, and draw a new plan",
+            )
+        ranked += turns.ranked
+        found.notes += turns.notes
+        found.left += _left(mine, turns.left)
+        deferred += [(table, rule) for rule in turns.deferred]
+    for cut in cuts:
+        ranked, told = _waiting(ranked, cut, order, found)
+        deferred += told
+    found.blocks = tuple(
+        block for _, block in sorted(ranked, key=lambda entry: _place(entry[0], entry[1], order))
     )
+    found.deferred = tuple(dict.fromkeys(deferred))
+    return found
 
 
-def parents_first(tables: set[str], schema: Schema) -> tuple[str, ...]:
-    """These tables in the order in which their rows are inserted."""
-    heights = _heights(tables, schema)
-    return tuple(sorted(tables, key=heights.__getitem__))
+def _place(rank: int, block: Block, order: Sequence[str]) -> tuple[int, int, int]:
+    height = order.index(block.table)
+    phase = PHASES["late" if block.role == "late" else block.verb]
+    return (rank if rank < 0 else phase, -height if block.verb == "delete" else height, rank)
 
 
-def _by_table(blocks: Sequence[Block]) -> Iterable[list[Block]]:
+def _by_table(blocks: Iterable[Block]) -> dict[str, list[Block]]:
     tables: dict[str, list[Block]] = {}
     for block in blocks:
         tables.setdefault(block.table, []).append(block)
-    return tables.values()
+    return tables
 
 
-def _heights(tables: set[str], schema: Schema) -> dict[str, int]:
-    """How far down the family tree each table stands; a reference to itself does not count."""
-    parents = {
-        # Sorted, because the order of a set changes from process to process, and a plan's id with it.
-        name: sorted(
-            {
-                parent
-                for key in schema.find(name).foreign_keys
-                if (parent := _label(key.parent, schema)) in tables and parent != name and not key.deferred
-            }
+def keys_of(block: Block) -> list[str]:
+    """The key of each row as text."""
+    return [key_of(key) for key in zip(*map(to_python, block.keys), strict=True)]
+
+
+def _left(blocks: Sequence[Block], rows: Mapping[int, str]) -> list[Left]:
+    if not rows:
+        return []
+    told = [(block, key) for block in blocks for key in keys_of(block)]
+    return [Left(told[row][0].table, told[row][1], told[row][0].verb, why) for row, why in rows.items()]
+
+
+def _waiting(
+    ranked: list[tuple[int, Block]], cut: Cut, order: Sequence[str], found: Ordered
+) -> tuple[list[tuple[int, Block]], list[tuple[str, str]]]:
+    """What becomes of rows whose reference is cut, where the row that they refer to comes later, or went before."""
+    if order.index(cut.parent) < order.index(cut.table):
+        return ranked, []
+    whole: list[tuple[int, Block]] = []
+    deferred: list[tuple[str, str]] = []
+    for rank, block in ranked:
+        concerned = block.table == cut.table and block.verb in ("insert", "delete") and not block.role
+        parents = [other for _, other in ranked if other.table == cut.parent and other.verb == block.verb]
+        wait = pointing(block, cut, parents) if concerned else None
+        if wait is None or not wait.any():
+            whole.append((rank, block))
+            continue
+        rows = np.flatnonzero(wait)
+        possible = not set(cut.empty) & set(block.key)
+        if cut.how == "deferred":
+            deferred.append((cut.table, cut.name))
+            whole.append((rank, block))
+        elif cut.how == "later" and possible:
+            whole += [(rank, block), (0 if block.verb == "insert" else FIRST, _apart(block, cut, rows))]
+        else:
+            found.left += _stuck(block.take(pa.array(rows)), cut)
+            kept = np.flatnonzero(~wait)
+            whole += [(rank, block.take(pa.array(kept)))] if len(kept) else []
+    if deferred:
+        found.notes.append(
+            f"{cut.table} and {cut.parent} refer to each other: {', '.join(cut.columns)} is looked at at the end"
         )
-        for name in sorted(tables)
-    }
-    try:
-        order = list(TopologicalSorter(parents).static_order())
-    except CycleError as error:
-        circle = " → ".join(error.args[1])
-        raise PlanError(
-            f"these tables refer to each other in a circle: {circle}",
-            hint="plan them one at a time: sn.diff(local, remote, tables=[...])",
-        ) from None
-    return {name: order.index(name) for name in tables}
+    return whole, deferred
 
 
-def _label(name: str, schema: Schema) -> str:
-    return next((table.label for table in schema if name in (table.label, table.name)), name)
+def _apart(block: Block, cut: Cut, rows: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> Block:
+    """The step that sets a reference after the insert, or lets go of it before the delete."""
+    part = block.take(pa.array(rows))
+    nothing = tuple(pa.nulls(len(rows)) for _ in cut.empty)
+    values = tuple((part.after or part.before)[part.columns.index(name)] for name in cut.empty)
+    inserted = block.verb == "insert"
+    return replace(
+        part,
+        verb="update",
+        columns=cut.empty,
+        before=nothing if inserted else values,
+        after=values if inserted else nothing,
+        role="late" if inserted else "park",
+        why=f"{cut.table} and {cut.parent} refer to each other"
+        + (": set when both rows are there" if inserted else ": let go before both rows go"),
+        whys=(),
+        reasons=(),
+    )
 
 
-Row = tuple[int, int]
-"""Which block of the table, and which row in it."""
-
-
-def _freeing_first(blocks: list[Block], table: Table) -> list[tuple[int, Block]]:
-    """The blocks of one table with their rank: 0, or negative for rows that must come before the inserts."""
-    needs: dict[Row, set[Row]] = {}
-    for rule in table.rules:
-        if rule.valid and rule.columns and not rule.expressions:
-            _collect(blocks, rule, needs)
-    if not needs:
-        return [(0, block) for block in blocks]
-    levels = _levels(needs, table)
-    givers: set[Row] = set().union(*needs.values())
-    deepest = max(levels.values())
-    ranked = []
-    for at, block in enumerate(blocks):
-        by_rank: dict[int, list[int]] = {}
-        for number in range(len(block)):
-            # Only who gives up a value moves forward; who takes it stays behind its own new parents.
-            rank = levels[at, number] - deepest - 1 if (at, number) in givers else 0
-            by_rank.setdefault(rank, []).append(number)
-        for rank, rows in by_rank.items():
-            part = block if len(rows) == len(block) else block.take(pa.array(rows, pa.int64()))
-            ranked.append((rank, part))
-    return ranked
-
-
-def _collect(blocks: list[Block], rule: UniqueRule, needs: dict[Row, set[Row]]) -> None:
-    """Which row must wait for which: it takes a value of this rule that the other one gives up."""
-    given: dict[Hashable, Row] = {}
-    taken: list[tuple[Hashable, Row]] = []
-    for at, block in enumerate(blocks):
-        old, new = (_values(block, rule.columns, after=after) for after in (False, True))
-        for row in range(len(block)):
-            before, after = old[row] if old else None, new[row] if new else None
-            if before is not None and before != after:
-                given[before] = (at, row)
-            if after is not None and before != after:
-                taken.append((after, (at, row)))
-    for value, place in taken:
-        giver = given.get(value)
-        if giver is not None and giver != place:
-            needs.setdefault(place, set()).add(giver)
-            needs.setdefault(giver, set())
-
-
-def _values(block: Block, columns: Sequence[str], *, after: bool) -> list[Hashable | None] | None:
-    """What each row holds in these columns before or after; None where it holds nothing, or a NULL."""
-    arrays = block.after if after else block.before
-    if not arrays or not set(columns) <= {*block.columns, *block.key}:
-        return None
-    if not set(columns) & set(block.columns):
-        return None
-    parts = [
-        arrays[block.columns.index(name)] if name in block.columns else block.keys[block.key.index(name)]
-        for name in columns
-    ]
-    rows = list(zip(*map(to_python, parts), strict=True))
-    return [None if None in row else row for row in rows]
-
-
-def _levels(needs: Mapping[Row, set[Row]], table: Table) -> dict[Row, int]:
-    try:
-        order = list(TopologicalSorter(needs).static_order())
-    except CycleError as error:
-        raise PlanError(
-            f"{len(error.args[1]) - 1} rows of {table.label} exchange a unique value among themselves",
-            hint="leave them out (resolve={...}, p.decide), or give one of them another value first",
-        ) from None
-    levels: dict[Row, int] = {}
-    for place in order:
-        levels[place] = 1 + max((levels[giver] for giver in needs[place]), default=-1)
-    return levels
+def _stuck(block: Block, cut: Cut) -> list[Left]:
+    why = (
+        f"{cut.table} and {cut.parent} refer to each other, and {', '.join(cut.columns)} can neither be NULL "
+        "nor be looked at later"
+    )
+    return [Left(block.table, key, block.verb, why) for key in keys_of(block)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from syncnb.planning import editing, files, previewing
 from syncnb.rendering import Sheet
 from syncnb.schema import Column
-from syncnb.steps import Block, Change, Hazard, IdMap
+from syncnb.steps import Block, Change, Contest, Cut, Hazard, IdMap
 from syncnb.stores.port import Identity
 from syncnb.values.rules import Side
 
@@ -69,6 +69,12 @@ class Plan:
     """Which ids of the source are which ids of the target, where they are not the same: kept with the run."""
     source_id: str = ""
     """Which database the source is, so that a later diff finds these maps; empty for frames."""
+    contests: tuple[Contest, ...] = ()
+    """Unique values that rows hand on to one another, so that a decision can be put in order again."""
+    cuts: tuple[Cut, ...] = ()
+    """References that wait, because tables refer to each other in a circle."""
+    deferred: tuple[tuple[str, str], ...] = ()
+    """Tables and constraints that the database looks at only when all is written."""
     whole: bool = True
     """False for one that was saved without its values: it can be read, not applied."""
 
@@ -80,11 +86,11 @@ class Plan:
     @property
     def changes(self) -> list[Change]:
         """The rows that will be written, as objects, in order."""
-        return [change for block in self.blocks for change in block.changes()]
+        return [change for block in self.blocks if not block.role for change in block.changes()]
 
     def __len__(self) -> int:
         """How many rows it writes."""
-        return sum(map(len, self.blocks))
+        return sum(len(block) for block in self.blocks if not block.role)
 
     def preview(self) -> "pd.DataFrame":
         """Every cell that will be written or is open.

@@ -61,6 +61,10 @@ def _map_lines(each: IdMap) -> Iterator[tuple[Any, ...]]:
         yield (None, each.table, "map", own, each.key, own, there, why, "", "apply", "")
 
 
+SHOWN_AS = {"park": "park", "late": "complete"}
+"""The verbs of steps that only make way for another step of the same rows, or complete it."""
+
+
 def _block_lines(block: Block, step: int | None, hazard: str, decision: str) -> Iterator[tuple[Any, ...]]:
     before, after = ([to_python(column) for column in columns] for columns in (block.before, block.after))
     for row, key in enumerate(zip(*map(to_python, block.keys), strict=True)):
@@ -72,7 +76,7 @@ def _block_lines(block: Block, step: int | None, hazard: str, decision: str) -> 
             yield (
                 step,
                 block.table,
-                block.verb,
+                SHOWN_AS.get(block.role, block.verb),
                 shown,
                 column,
                 old,
@@ -91,7 +95,8 @@ def _text(value: Raw) -> str | None:
 def plan_sheet(plan: "Plan") -> Sheet:
     """The first lines of the preview; beneath, hazards, what is open, and notes."""
     count = {
-        verb: sum(len(b) for b in plan.blocks if b.verb == verb) for verb in ("insert", "update", "delete")
+        verb: sum(len(b) for b in plan.blocks if b.verb == verb and not b.role)
+        for verb in ("insert", "update", "delete")
     }
     count["map"] = sum(map(len, plan.maps))
     told = ", ".join(f"{n:,} to {verb}" for verb, n in count.items() if n) or "nothing to write"
@@ -130,7 +135,9 @@ def _cell(name: str, value: Any) -> Cell:
 
 def statements(plan: "Plan") -> str:
     """The plan as SQL text, a statement a row, each with its guard."""
+    from syncnb.planning.between import as_run
+
     lines = ["BEGIN;"]
-    for block in plan.blocks:
+    for block in as_run(plan.blocks):
         lines += [statement(plan.target.dialect, block, change) for change in block.changes()]
     return "\n".join([*lines, "COMMIT;"])

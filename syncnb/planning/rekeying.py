@@ -3,7 +3,7 @@
 Parents come before their children, so that each table knows what became of those that it refers to.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from uuid import NAMESPACE_OID, uuid5
@@ -16,7 +16,7 @@ from syncnb.changes.ids import names
 from syncnb.errors import PlanError
 from syncnb.matching.told import for_table
 from syncnb.schema import Table
-from syncnb.steps import IdMap
+from syncnb.steps import Block, IdMap
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import Raw, from_python, to_python
 from syncnb.values.rules import Side
@@ -54,6 +54,8 @@ class Rekeying:
     greatest: Greatest
     fresh: dict[str, dict[str, Raw]] = field(default_factory=dict)
     """By table: the source's id (as name) to the one that its row gets in the target, where it needs another."""
+    _back: dict[str, dict[int, str]] = field(default_factory=dict)
+    """By table: rows that only the source has and that must be left open, by number; why."""
     held: dict[str, dict[str, str]] = field(default_factory=dict)
     """By table: source ids whose rows the target will not have, or of which nobody can tell; why."""
 
@@ -65,39 +67,62 @@ class Rekeying:
             told = told.get("*") if found is None else found
         return (told,) if isinstance(told, str) else tuple(told or ())
 
-    def arrive(self, diff: TableDiff) -> dict[int, str]:
-        """Give the rows that only the source has their ids. Which of them must be left open, and why."""
-        pair = diff.pair
-        rows = diff.only_local if self.source == "local" else diff.only_remote
-        kept_back = dict(self._orphans(diff, rows))
-        unsure = () if RENAME in self.words(pair) else diff.ids.unsure
-        held = self.held.setdefault(pair.name, dict.fromkeys(unsure, _unsure(pair)))
-        if not pair.surrogate or not len(rows):
-            return kept_back
-        ids = self._ids(pair, rows)
-        taken = self._taken(diff, ids)
-        for row in np.flatnonzero(taken).tolist():
-            if KEEP_BOTH not in self.words(pair):
-                kept_back.setdefault(
-                    row, f'its id is another thing there: collisions="{KEEP_BOTH}" keeps both'
-                )
-        for row, name in enumerate(ids):
-            if name in held:
-                kept_back.setdefault(row, held[name])
-            if row in kept_back:
-                held[name] = kept_back[row]
-        wanted = [row for row in np.flatnonzero(taken).tolist() if row not in kept_back]
-        made = self._fresh(pair, [ids[row] for row in wanted])
-        for row, fresh in zip(wanted, made, strict=True):
-            if fresh is None:
-                kept_back[row] = held[ids[row]] = (
-                    "its id is another thing there, and no fresh one can be made"
-                )
-            else:
-                self.fresh.setdefault(pair.name, {})[ids[row]] = fresh
-        return kept_back
+    def arrive(self, family: Sequence[TableDiff]) -> None:
+        """Give the rows that only the source has their ids. Families come parents first.
 
-    def _orphans(self, diff: TableDiff, rows: RowSet) -> "list[tuple[int, str]]":
+        Tables that refer to each other in a circle are one family: what is held back in one of them holds back
+        rows of the others, until nothing more is.
+        """
+        members = {diff.pair.name for diff in family}
+        for diff in family:
+            unsure = () if RENAME in self.words(diff.pair) else diff.ids.unsure
+            self.held.setdefault(diff.pair.name, dict.fromkeys(unsure, _unsure(diff.pair)))
+        before = -1
+        while before != (before := sum(len(self._back.get(name, ())) for name in members)):
+            for diff in family:
+                self._hold_back(diff, members)
+        for diff in family:
+            self._give(diff)
+
+    def kept_back(self, diff: TableDiff) -> Mapping[int, str]:
+        """Which rows that only the source has must be left open, and why."""
+        return self._back.get(diff.pair.name, {})
+
+    def _hold_back(self, diff: TableDiff, family: Collection[str]) -> None:
+        """Find the rows that cannot arrive, as far as is known by now."""
+        pair, rows = diff.pair, self._arriving(diff)
+        back = self._back.setdefault(pair.name, {})
+        for row, why in self._orphans(diff, rows, family).items():
+            back.setdefault(row, why)
+        if not pair.surrogate or not len(rows):
+            return
+        held, ids = self.held[pair.name], self._ids(pair, rows)
+        for row in np.flatnonzero(self._taken(diff, ids)).tolist():
+            if KEEP_BOTH not in self.words(pair):
+                back.setdefault(row, f'its id is another thing there: collisions="{KEEP_BOTH}" keeps both')
+            elif not self._can_be_fresh(pair):
+                back.setdefault(row, "its id is another thing there, and no fresh one can be made")
+        if held:
+            for row, name in enumerate(ids):
+                if name in held:
+                    back.setdefault(row, held[name])
+        for row, why in back.items():
+            held.setdefault(ids[row], why)
+
+    def _give(self, diff: TableDiff) -> None:
+        """Give fresh ids to the rows that arrive with an id that is another thing there."""
+        pair, rows = diff.pair, self._arriving(diff)
+        if not pair.surrogate or not len(rows):
+            return
+        ids, back = self._ids(pair, rows), self._back[pair.name]
+        wanted = [ids[row] for row in np.flatnonzero(self._taken(diff, ids)).tolist() if row not in back]
+        if wanted:
+            self.fresh[pair.name] = dict(zip(wanted, self._fresh(pair, wanted), strict=True))
+
+    def _arriving(self, diff: TableDiff) -> RowSet:
+        return diff.only_local if self.source == "local" else diff.only_remote
+
+    def _orphans(self, diff: TableDiff, rows: RowSet, family: Collection[str]) -> dict[int, str]:
         """Rows that refer to something the target does not have, and will not."""
         found: dict[int, str] = {}
         for link in diff.pair.links:
@@ -106,12 +131,13 @@ class Rekeying:
                 continue
             own = names(link.column.rule, rows.columns[at], self.source)
             lost = parent.lookup(own, self.source)[2].tolist() if len(parent) else [False] * len(own)
-            itself = link.parent == diff.pair.name
+            # In the same family ids are given afterwards: who is not held back will have one.
+            together = link.parent in family
+            held, fresh = self.held.get(link.parent, {}), self.fresh.get(link.parent, {})
             for row, name in enumerate(own.to_pylist()):
-                why = self.held.get(link.parent, {}).get(name)
-                if why or (lost[row] and not itself and name not in self.fresh.get(link.parent, {})):
+                if name in held or (lost[row] and not together and name not in fresh):
                     found.setdefault(row, f"it belongs to {link.parent} {name}, which is left open")
-        return list(found.items())
+        return found
 
     def doubtful(self, diff: TableDiff, rows: Sequence[int]) -> dict[int, str]:
         """Of these changed rows, those that belong to something of which nobody can tell what it is."""
@@ -177,6 +203,13 @@ class Rekeying:
         own, there = zip(*twins, *made, strict=True)
         return IdMap(target.label, diff.pair.key_names[0], tuple(own), tuple(there), len(made))
 
+    def forget(self, diff: TableDiff, blocks: Sequence[Block]) -> None:
+        """Take back the fresh ids of rows that will not be inserted after all."""
+        fresh = self.fresh.get(diff.pair.name, {})
+        unused = {value for block in blocks for value in to_python(block.keys[0])} if fresh else set()
+        for name in [name for name, value in fresh.items() if value in unused]:
+            del fresh[name]
+
     def _ids(self, pair: TablePair, rows: RowSet) -> list[str]:
         at = pair.columns.index(pair.key[0])
         found: list[str] = names(pair.key[0].rule, rows.columns[at], self.source).to_pylist()
@@ -189,19 +222,23 @@ class Rekeying:
 
     def _fresh(self, pair: TablePair, ids: Sequence[str]) -> Sequence[Raw]:
         """Ids that neither side has: the next numbers, or UUIDs that are the same each time."""
-        kinds = {Kind(pair.key[0].local.kind), Kind(pair.key[0].remote.kind)}
-        if ids and kinds == {Kind.UUID}:
+        if _kinds(pair) == {Kind.UUID}:
             return [str(uuid5(NAMESPACE_OID, f"{self.diff.local}/{pair.name}/{name}")) for name in ids]
-        if not ids or Kind.INTEGER not in kinds:
-            return [None] * len(ids)
         first = self.greatest(pair) + 1
         return range(first, first + len(ids))
+
+    def _can_be_fresh(self, pair: TablePair) -> bool:
+        return _kinds(pair) == {Kind.UUID} or Kind.INTEGER in _kinds(pair)
 
     def _parent(self, name: str) -> Ids | None:
         return next((table.ids for table in self.diff.tables if table.name == name), None)
 
     def _words_of(self, name: str) -> tuple[str, ...]:
         return self.words(self.diff[name].pair)
+
+
+def _kinds(pair: TablePair) -> set[Kind]:
+    return {Kind(pair.key[0].local.kind), Kind(pair.key[0].remote.kind)}
 
 
 def _unsure(pair: TablePair) -> str:

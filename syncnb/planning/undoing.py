@@ -8,6 +8,7 @@ from syncnb.errors import PlanError
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import cascades, journal_notes
 from syncnb.planning.plans import Plan
+from syncnb.planning.retracing import backwards, deferrals
 from syncnb.schema import Schema
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore
@@ -43,7 +44,7 @@ def undo(run: Report | int, store: Store) -> Plan:
         schema = reader.schema(elsewhere or None)
         more = reader.followers([schema.find(image.table) for image in images])
         schema = reader.schema(sorted({*elsewhere, *more})) if more else schema
-    blocks = tuple(block for image in reversed(images) for block in _taken_back(image, schema))
+    blocks = backwards([block for image in reversed(images) for block in _taken_back(image, schema)])
     deleted = {block.table: len(block) for block in blocks if block.verb == "delete"}
     return Plan(
         hazards=tuple(
@@ -56,6 +57,7 @@ def undo(run: Report | int, store: Store) -> Plan:
         blocks=blocks,
         columns={block.table: schema.find(block.table).columns for block in blocks},
         after_run=after_run,
+        deferred=deferrals(blocks, schema, store.dialect),
         undo_of=number,
         notes=(KEPT, *_lost(report), *journal_notes(lacking)),
     )

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from syncnb.changes import TablePair
 from syncnb.errors import PlanError
 from syncnb.matching import Told, match
-from syncnb.planning.ordering import parents_first
+from syncnb.planning.circling import in_turn
 from syncnb.replacing.damage import Damage, Lost
 from syncnb.replacing.judging import Judge
 from syncnb.replacing.pairing import Sent, sent_columns, sent_rows
@@ -177,10 +177,7 @@ class _Work:
 
     def _parents_first(self, labels: set[str]) -> Sequence[str]:
         real = Schema(tuple(sent.real for sent in self.sent.values()))
-        try:
-            return parents_first(labels, real)
-        except PlanError:
-            return sorted(labels)  # tables that refer to each other in a circle: some order it must be
+        return in_turn(labels, real, "sqlite")[0]
 
     def _row_of(self, sent: Sent, columns: Sequence[str], key: tuple[object, ...]) -> int | None:
         names = sent.on_target(columns)

@@ -1,6 +1,7 @@
 """Parts of intent and events, plain values: what shall be written, what became of it."""
 
-from syncnb.steps.blocks import Block, Change, Verb
+from syncnb.steps.blocks import Block, Change, Role, Verb
+from syncnb.steps.contests import Contest, Cut
 from syncnb.steps.events import Outcome, Refusal, Report
 from syncnb.steps.hazards import Hazard
 from syncnb.steps.id_maps import IdMap
@@ -10,6 +11,8 @@ from syncnb.steps.rolls import RollCall
 __all__ = [
     "Block",
     "Change",
+    "Contest",
+    "Cut",
     "Expectation",
     "Hazard",
     "IdMap",
@@ -18,6 +21,7 @@ __all__ = [
     "Proof",
     "Refusal",
     "Report",
+    "Role",
     "RollCall",
     "Verb",
     "complete",

@@ -8,9 +8,11 @@ import pyarrow as pa
 
 from syncnb.values.raw import Raw, to_python
 
-__all__ = ["Block", "Change", "Verb"]
+__all__ = ["Block", "Change", "Role", "Verb"]
 
 Verb: TypeAlias = Literal["insert", "update", "delete"]
+Role: TypeAlias = Literal["", "park", "late"]
+"""A step of its own; one that only makes way for another step of the same rows; one that only completes it."""
 OPPOSITE: dict[Verb, Verb] = {"insert": "delete", "update": "update", "delete": "insert"}
 
 
@@ -66,6 +68,9 @@ class Block:
     """A person's reason for each row, where one was given; empty or one entry a row."""
     path: tuple[str, ...] = ()
     """The table's own name, after its schema's where it has one; for showing it in SQL."""
+    role: Role = ""
+    """`park` and `late` rows are written twice, and counted where they are written as they were and shall be:
+    a parked row lets go of a value before that, a late one gets a reference after it."""
 
     def __len__(self) -> int:
         return len(self.keys[0])

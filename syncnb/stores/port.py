@@ -14,7 +14,7 @@ from syncnb.steps import Block
 if TYPE_CHECKING:
     import sqlalchemy
 
-__all__ = ["BATCH_ROWS", "Identity", "Reader", "Staged", "Store", "WritableStore", "Writer"]
+__all__ = ["BATCH_ROWS", "Identity", "Reader", "Seeker", "Staged", "Store", "WritableStore", "Writer"]
 
 BATCH_ROWS = 8192
 """Rows read at a time: large enough for Arrow, small enough that memory stays flat."""
@@ -73,6 +73,20 @@ class Reader(Protocol):
 
     def interrupt(self) -> None:
         """Stop whatever runs now. May be called from another thread; never raises."""
+        ...
+
+
+class Seeker(Reader, Protocol):
+    """A snapshot of a database, which can be asked for single rows."""
+
+    def holding(
+        self, table: Table, columns: Sequence[str], values: Sequence[pa.Array], wanted: Sequence[str]
+    ) -> pa.RecordBatch:
+        """The rows that have these values in these columns, without reading the others.
+
+        `values` has an array a column, raw; NULL is never found. The first column of the answer, `#`, is the
+        number of the value, from 0 and in order; then `wanted`, raw.
+        """
         ...
 
 
@@ -158,6 +172,17 @@ class Writer(Reader, Protocol):
         """`committed`, `aborted` or `in progress`; None where the database does not know."""
         ...
 
+    def defer(self, constraints: Sequence[tuple[Table, str]]) -> None:
+        """Have these constraints looked at when the transaction ends, or at `settle`.
+
+        SQLite cannot choose: there it is all foreign keys.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Have what was deferred looked at now, as far as the database can. Raises WriteError."""
+        ...
+
     def savepoint(self) -> AbstractContextManager[None]:
         """Leaving it by an exception undoes what was done within, and nothing else."""
         ...
@@ -208,6 +233,10 @@ class Store(Protocol):
 @runtime_checkable
 class WritableStore(Store, Protocol):
     """A store that can be written to, where its `writable` permits it."""
+
+    def reading(self) -> AbstractContextManager[Seeker]:
+        """A snapshot, as any store's, that can also look for single rows."""
+        ...
 
     def writing(self) -> AbstractContextManager[Writer]:
         """A transaction that may write. Raises WriteError unless the store is writable."""

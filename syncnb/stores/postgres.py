@@ -282,6 +282,16 @@ class PostgresReader:
         theirs: datetime = row[0] if row else after
         return max(theirs - after, timedelta(0)) or min(theirs - before, timedelta(0))
 
+    def holding(
+        self, table: Table, columns: Sequence[str], values: Sequence[pa.Array], wanted: Sequence[str]
+    ) -> pa.RecordBatch:
+        """The rows that have these values in these columns, by number of the value. Raises ReadError."""
+        from syncnb.stores.postgres_seeking import holding
+
+        self._free()
+        with self._translated(table.label):
+            return holding(self._connection, self._copied, table, columns, values, wanted)
+
     def interrupt(self) -> None:
         """Cancel whatever the server does for this snapshot. Any thread; never raises."""
         self._interrupted = True

@@ -18,7 +18,7 @@ from syncnb.stores.postgres_copy import QUOTED, copy_out, qualified, selected
 from syncnb.stores.staging import NUMBER
 from syncnb.values.kinds import Kind
 
-__all__ = ["Layout", "Part", "layout"]
+__all__ = ["Layout", "Part", "layout", "unlimited"]
 
 EXACT = {
     Kind.INTEGER: "bigint",
@@ -195,7 +195,7 @@ def _unnested(parts: Sequence[Part], number: int) -> str:
 
 
 def _own(column: Column, name: str, values: pa.Array) -> Part:
-    return Part(name, _unlimited(column.type), f"t.{QUOTED(column.name)}", values)
+    return Part(name, unlimited(column.type), f"t.{QUOTED(column.name)}", values)
 
 
 def _guard(column: Column, name: str, values: pa.Array) -> Part:
@@ -203,7 +203,7 @@ def _guard(column: Column, name: str, values: pa.Array) -> Part:
     return Part(name, staged, f"NULL::{staged}{f' {C}' if staged == 'text' else ''}", values)
 
 
-def _unlimited(declared: str) -> str:
+def unlimited(declared: str) -> str:
     """A type without its length: `varchar(3)` as `varchar`. A name in quotes has none."""
     if '"' in declared:
         return declared

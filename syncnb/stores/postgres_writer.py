@@ -14,9 +14,10 @@ from syncnb.errors import PlanError, WriteError
 from syncnb.schema import Column, Table
 from syncnb.steps import Block
 from syncnb.stores.postgres import DESCRIBE, SETTINGS, SETTLE, PostgresReader, PostgresStore, Server
-from syncnb.stores.postgres_copy import copy_format, qualified, read_batches
+from syncnb.stores.postgres_copy import QUOTED, copy_format, qualified, read_batches
 from syncnb.stores.postgres_encodings import CODECS
 from syncnb.stores.postgres_fate import fate, number
+from syncnb.stores.postgres_refusals import cell_of, refusal_of, twice
 from syncnb.stores.postgres_sequences import advance
 from syncnb.stores.postgres_staging import Layout, layout, setting
 from syncnb.stores.postgres_text import as_text, csv_chunks, own_codec
@@ -59,8 +60,6 @@ whether a reference holds, so no cascade either; no rule, no policy, no table th
 
 FIRES = {"insert": 4, "delete": 8, "update": 16}
 """The bits of `pg_trigger.tgtype`."""
-
-DUPLICATE, NO_OPERATOR_CLASS, NO_EQUALITY = "23505", "42704", "42883"
 
 
 @contextmanager
@@ -107,6 +106,7 @@ class PostgresWriter(PostgresReader):
         self._savepoints = 0
         self._undone = 0
         """How often a savepoint was gone back to, which gives up the locks that were taken since."""
+        self._deferred: list[str] = []
         self._core: sqlalchemy.Connection | None = None
 
     @property
@@ -173,6 +173,24 @@ class PostgresWriter(PostgresReader):
             if self._connection.closed:
                 raise
             return None
+
+    def defer(self, constraints: Sequence[tuple[Table, str]]) -> None:
+        """Have these constraints looked at when the transaction ends, or at `settle`."""
+        self._deferred = [
+            f"{QUOTED(table.schema)}.{QUOTED(name)}" if table.schema else QUOTED(name)
+            for table, name in constraints
+        ]
+        self._set_constraints("DEFERRED")
+
+    def settle(self) -> None:
+        """Have what was deferred looked at now. Raises WriteError, which names the constraint."""
+        self._set_constraints("IMMEDIATE")
+
+    def _set_constraints(self, mode: str) -> None:
+        if self._deferred:
+            self._free()
+            with self._translated("what was written"):
+                self._connection.execute(f"SET CONSTRAINTS {', '.join(self._deferred)} {mode}".encode())
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -245,7 +263,7 @@ class PostgresWriter(PostgresReader):
                 self._connection.execute(query, (setting(self._staged, at), values))
             row = self._connection.execute(staged.twice.encode()).fetchone()
         if row and row[0]:
-            raise _twice(staged.table)
+            raise twice(staged.table)
 
     def _present(self, query: str, table: Table, columns: Sequence[Column]) -> list[pa.RecordBatch]:
         self._free()
@@ -274,9 +292,9 @@ class PostgresWriter(PostgresReader):
         try:
             yield
         except psycopg.Error as error:
-            if staged is not None and (refusal := _refusal(error, staged)):
+            if staged is not None and (refusal := refusal_of(error, staged)):
                 raise refusal from None
-            where = _cell(error, staged) if staged is not None else what
+            where = cell_of(error, staged) if staged is not None else what
             raise postgres_write_error(error, where, lost=self._connection.closed) from None
 
     def _recover(self) -> None:
@@ -381,32 +399,3 @@ class PostgresStaged:
             writer._run(forget, self.layout.table)
         else:
             writer._run(f"DROP TABLE IF EXISTS {source}", self.layout.table)
-
-
-def _twice(table: Table) -> PlanError:
-    return PlanError(f"a key of {table.label} comes twice in one block", hint="draw the plan again")
-
-
-def _refusal(error: psycopg.Error, staged: Layout) -> PlanError | None:
-    """What is the plan's fault, when it is staged: its key."""
-    name = staged.source.partition(".")[2]
-    if error.sqlstate == DUPLICATE and error.diag.table_name == name:
-        return _twice(staged.table)
-    if error.sqlstate in (NO_OPERATOR_CLASS, NO_EQUALITY):
-        return PlanError(
-            f"the key {', '.join(staged.block.key)} of {staged.table.label} has a type that cannot be a key",
-            hint="compare with key=(…), by columns that can be ordered",
-        )
-    return None
-
-
-def _cell(error: psycopg.Error, staged: Layout) -> str:
-    """The table, and the row and column at which a COPY stopped, if it says them."""
-    found = re.search(r"line (\d+)(?:, column ([kno])(\d+))?", error.diag.context or "")
-    if not found:
-        return staged.table.label
-    row = f"row {int(found[1]):,} of its block"
-    if not found[2]:
-        return f"{staged.table.label} ({row})"
-    names = staged.block.key if found[2] == "k" else staged.block.columns
-    return f"{staged.table.label}.{names[int(found[3])]} ({row})"

@@ -17,6 +17,7 @@ from syncnb.schema import Schema, Table
 from syncnb.stores.port import BATCH_ROWS, Identity
 from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
+from syncnb.stores.sqlite_seeking import holding
 from syncnb.values.raw import BadText, concat, from_python
 
 if TYPE_CHECKING:
@@ -215,6 +216,15 @@ class SQLiteReader:
     def clock_offset(self) -> timedelta:
         """None: a file has this machine's clock."""
         return timedelta(0)
+
+    def holding(
+        self, table: Table, columns: Sequence[str], values: Sequence[pa.Array], wanted: Sequence[str]
+    ) -> pa.RecordBatch:
+        """The rows that have these values in these columns, found by the table's own index."""
+        try:
+            return holding(self._connection, table, columns, values, wanted, careful)
+        except sqlite3.Error as error:
+            raise read_error(self._name, table.name, 0, error) from None
 
     def interrupt(self) -> None:
         """Stop the statement that runs now: its reader gets a ReadError."""

@@ -94,6 +94,14 @@ class SQLiteWriter(SQLiteReader):
         """Unknown: SQLite remembers no transactions."""
         return None
 
+    def defer(self, constraints: Sequence[tuple[Table, str]]) -> None:
+        """Have foreign keys looked at by COMMIT. SQLite has no other constraint that can wait, and no choice."""
+        if constraints:
+            self._run("PRAGMA defer_foreign_keys = ON", self._name)
+
+    def settle(self) -> None:
+        """Nothing to do: only COMMIT looks at what was deferred, and refuses."""
+
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Leaving it by an exception undoes what was done within, and nothing else."""

@@ -1,0 +1,53 @@
+"""From the rows of all tables to the steps of a plan: what can be written, in which order, and what is left."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from syncnb.planning.admitting import Admitted, admit, without
+from syncnb.planning.circling import in_turn
+from syncnb.planning.contesting import contests_of, with_spares
+from syncnb.planning.ordering import Ordered, in_order
+from syncnb.schema import Schema
+from syncnb.steps import Contest, Cut
+from syncnb.stores.port import WritableStore
+
+__all__ = ["Arranged", "arranged"]
+
+
+@dataclass
+class Arranged:
+    """Everything about the order of a plan."""
+
+    order: tuple[str, ...]
+    """All tables, parents first."""
+    cuts: tuple[Cut, ...] = ()
+    contests: list[Contest] = field(default_factory=list)
+    ordered: Ordered = field(default_factory=Ordered)
+
+
+def arranged(tables: Sequence[Admitted], schema: Schema, into: WritableStore) -> Arranged:
+    """Put the rows in order. What cannot be written goes to `left` of its table.
+
+    Looks up single rows of the target: who has the unique values that the plan would write.
+    """
+    with into.reading() as reader:
+        admit(tables, schema, reader)
+        concerned = {each.table.label for each in tables if each.blocks or each.undecided}
+        order, cuts = in_turn(concerned, schema, into.dialect)
+        found = Arranged(tuple(order), tuple(cuts))
+        for each in tables:
+            rows = [*each.blocks, *each.undecided]
+            if rows:
+                own = contests_of(rows, each.table, schema, concerned, into.dialect)
+                found.contests += with_spares(own, rows, each.table, reader, into.dialect) if own else []
+    while True:
+        blocks = [block for each in tables for block in each.blocks]
+        found.ordered = in_order(blocks, found.order, found.contests, found.cuts)
+        if not found.ordered.left:
+            return found
+        without(tables, list(_told(found.ordered)), schema)
+
+
+def _told(ordered: Ordered) -> Iterator[tuple[str, str, str]]:
+    for row in ordered.left:
+        yield row.table, row.key, row.why
