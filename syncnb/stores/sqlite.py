@@ -20,6 +20,7 @@ from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
 from syncnb.values.raw import BadText, concat, from_python
 
 if TYPE_CHECKING:
+    from syncnb.stores.sqlite_probes import SQLiteProber
     from syncnb.stores.sqlite_writer import SQLiteWriter
 
 __all__ = ["SQLiteReader", "SQLiteStore", "careful", "open_file", "rowid_name"]
@@ -215,6 +216,12 @@ class SQLiteReader:
     def clock_offset(self) -> timedelta:
         """None: a file has this machine's clock."""
         return timedelta(0)
+
+    def probe(self) -> "SQLiteProber":
+        """Questions of a diagnosis about this snapshot."""
+        from syncnb.stores.sqlite_probes import SQLiteProber
+
+        return SQLiteProber(self._connection)
 
     def interrupt(self) -> None:
         """Stop the statement that runs now: its reader gets a ReadError."""
