@@ -175,6 +175,10 @@ def _others(complaint: Complaint, statement: Statement, context: Sequence[Statem
         return ("version_too_old",)
     if complaint.code == "57014" and statement.verb in DDL and "INDEX" not in statement.words:
         return ("lock_timeout_ddl",)
+    if complaint.code == "42704" and statement.verb in DDL:
+        return ("migration_not_idempotent",)
+    if complaint.code == "40P01" and "CONCURRENTLY" in statement.words:
+        return ("concurrent_index_race", "deadlock_row_order")
     if complaint.code in ("42P07", "42710") and "CONCURRENTLY" in statement.words:
         return ("migration_not_idempotent", "invalid_index_left")
     return ()

@@ -10,15 +10,16 @@ from syncnb.diagnosing.looking import Look
 from syncnb.diagnosing.on_cells import on_cells
 from syncnb.diagnosing.on_keys import on_keys
 from syncnb.diagnosing.on_objects import on_objects
+from syncnb.diagnosing.on_silence import on_silence
 from syncnb.diagnosing.on_targets import on_targets
 from syncnb.diagnosing.pasted import Complaint, complaints
 from syncnb.diagnosing.statements import Statement, statements
-from syncnb.errors import ReadError
+from syncnb.errors import SyncnbError
 from syncnb.schema import Table
 
 __all__ = ["Targets", "from_errors"]
 
-FAMILIES: tuple[Family, ...] = (on_targets, on_keys, on_cells, on_objects)
+FAMILIES: tuple[Family, ...] = (on_silence, on_targets, on_keys, on_cells, on_objects)
 SHOWN = 5
 """Causes that are shown where none is certain."""
 Targets = Mapping[str, Sequence[str]]
@@ -126,7 +127,7 @@ def _findings(case: Case) -> list[Finding]:
         for family in FAMILIES:
             try:
                 found = family(case)
-            except ReadError:  # this role may not look; the text still says something
+            except SyncnbError:  # this role may not look; the text still says something
                 continue
             if found is not None:
                 return found

@@ -16,7 +16,7 @@ from syncnb.schema import Table, fold
 from syncnb.steps import remedy
 from syncnb.stores.port import Store
 from syncnb.stores.rehearsing import rehearse
-from syncnb.values.raw import to_python
+from syncnb.values.raw import Raw, to_python
 from syncnb.values.reading import as_text
 
 __all__ = ["from_rows", "from_stores"]
@@ -124,12 +124,13 @@ def _unknown(table: Table, name: str) -> Finding:
 def _grouped(table: Table, rows: Rows, broken: Sequence[Broken]) -> list[Finding]:
     """A finding for each cause and rule, with all its rows."""
     groups: dict[tuple[str, str], list[Broken]] = {}
+    values = _lists(rows)
     for each in broken:
         groups.setdefault((each.cause, each.rule), []).append(each)
     found = []
     for (cause, rule), members in groups.items():
         proof = Evidence(
-            ("row", "value", "why"), tuple((b.row, _value(rows, b.row, rule), b.why) for b in members)
+            ("row", "value", "why"), tuple((b.row, _value(values, b.row, rule), b.why) for b in members)
         )
         count = len({b.row for b in members})
         what = f"{count:,} row{'s' if count > 1 else ''} would break {visible(rule)}: {members[0].why}"
@@ -137,12 +138,14 @@ def _grouped(table: Table, rows: Rows, broken: Sequence[Broken]) -> list[Finding
     return found
 
 
-def _value(rows: Rows, row: int, rule: str) -> str:
-    """What the row has in the column, or in the columns of the rule."""
-    names = [name for name in rows.batch.schema.names if name in rule.split(", ")] or rows.batch.schema.names[
-        :3
-    ]
-    return ", ".join(as_text(to_python(rows.batch.column(name).slice(row, 1))[0]) for name in names)
+def _lists(rows: Rows) -> dict[str, list[Raw]]:
+    return {name: to_python(rows.batch.column(name)) for name in rows.batch.schema.names}
+
+
+def _value(values: Mapping[str, list[Raw]], row: int, rule: str) -> str:
+    """What the row has in the column, or in the columns of the rule; else its first few values."""
+    names = [name for name in values if name in rule.split(", ")] or list(values)[:3]
+    return ", ".join(as_text(values[name][row]) for name in names)
 
 
 def _collisions(look: Look, table: Table, rows: Rows, hits: Sequence[Hits]) -> list[Finding]:
@@ -157,12 +160,13 @@ def _collisions(look: Look, table: Table, rows: Rows, hits: Sequence[Hits]) -> l
     ]  # fmt: skip
     if key is None or not natural:
         return []
+    values = _lists(rows)
     alone = [hit for hit in hits if key in hit.by and not any(name in hit.by for name in natural)]
     if not alone:
         return []
     proof = Evidence(
         ("row", "value", "id taken by"),
-        tuple((h.row, _value(rows, h.row, ""), ", ".join(h.by[key])) for h in alone),
+        tuple((h.row, _value(values, h.row, ""), ", ".join(h.by[key])) for h in alone),
     )
     other = ", ".join(natural)
     what = f"{len(alone):,} rows have an id that a row with another {other} has: renamed, or another thing"

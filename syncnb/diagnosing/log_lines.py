@@ -13,7 +13,7 @@ from syncnb.diagnosing.pasted import Complaint
 from syncnb.errors import ReadError
 from syncnb.schema import ForeignKey, Table, UniqueRule, fold
 
-__all__ = ["from_log"]
+__all__ = ["Row", "from_log"]
 
 Row = dict[str, str | None]
 DEEP = 4

@@ -5,6 +5,7 @@ import re
 from syncnb.diagnosing.case import Case, plain
 from syncnb.diagnosing.findings import Evidence, Finding, finding
 from syncnb.diagnosing.looking import Look
+from syncnb.diagnosing.statements import Statement
 from syncnb.schema import Column, Table
 from syncnb.steps import remedy
 from syncnb.values.kinds import Kind
@@ -77,11 +78,12 @@ def _null(case: Case, table: Table) -> list[Finding] | None:
     where = f"{table.label} ({column.name})"
     if len(written) > 1 and 0 < len(nulls) < len(written):
         return [finding("heterogeneous_rows_null_fill", where, proof=proof, certainty="seen")]
-    if column.name in table.primary_key and (nulls or written) and column.default is None:
+    fills = column.default is not None or column.identity is not None
+    if column.name in table.primary_key and (nulls or written) and not fills:
         return [finding("null_in_key", where, f"{column.name} is the key and has no default: without a value it is NULL",
                         fix="give the key in each row, or give the column a default", severity="error", proof=proof,
                         certainty="seen"), finding("not_null_partial_row", where, proof=proof)]  # fmt: skip
-    if nulls and (column.default is not None or column.identity):
+    if nulls and fills:
         return [finding("explicit_null_overrides_default", where, proof=proof, certainty="seen")]
     if written and not nulls:
         return [finding("not_null_partial_row", where, proof=proof, certainty="seen")]
@@ -137,6 +139,8 @@ def _column(table: Table, names: tuple[str, ...]) -> Column | None:
 def _misfit(case: Case, table: Table) -> list[Finding] | None:
     """Which column does not take what was given for it; and whether another order of columns would."""
     statement = case.statement
+    if statement is not None and (crossed := _crossed(case, statement, table)):
+        return [crossed]
     if statement is None or statement.verb != "insert" or not statement.values:
         return None
     columns = _given_columns(case, table)
@@ -161,6 +165,31 @@ def _misfit(case: Case, table: Table) -> list[Finding] | None:
                 *(finding(cause, where, proof=proof) for cause in case.causes[:1] if cause != ORDER)]  # fmt: skip
     return [finding(cause, where, proof=proof if bad else case.said, certainty="likely" if at == 0 else "possible")
             for at, cause in enumerate(case.causes[:2])]  # fmt: skip
+
+
+def _crossed(case: Case, statement: Statement, table: Table) -> Finding | None:
+    """INSERT … SELECT * from a table that has the same columns in another order."""
+    if (
+        statement.columns is not None
+        or not statement.source
+        or case.look is None
+        or "*" not in statement.text
+    ):
+        return None
+    source = case.look.named(statement.source).table
+    ours, theirs = (
+        [c.name.lower() for c in table.columns],
+        [c.name.lower() for c in source.columns] if source else [],
+    )
+    if ours == theirs or sorted(ours) != sorted(theirs):
+        return None
+    proof = Evidence(("place", table.label, statement.source), tuple(_by_place(ours, theirs)))
+    return finding(ORDER, table.label, proof=proof, certainty="seen")
+
+
+def _by_place(ours: list[str], theirs: list[str]) -> list[tuple[int, str, str]]:
+    """The columns of two tables by their place."""
+    return [(at, a, b) for at, (a, b) in enumerate(zip(ours, theirs, strict=True), 1)]
 
 
 def _given_columns(case: Case, table: Table) -> list[Column]:

@@ -114,7 +114,10 @@ def _parent(key: ForeignKey) -> str:
 def _orphans(look: Look, table: Table, key: ForeignKey | None) -> list[Finding]:
     if key is None:
         return []
-    groups = look.probe.orphans(table, key, look.schema.find(key.parent))
+    parent = look.named(key.parent).table
+    if parent is None:
+        return []
+    groups = look.probe.orphans(table, key, parent)
     proof = Evidence((*groups.columns, "rows"), groups.samples)
     return [finding("fk_parent_missing", table.label, proof=proof, certainty="seen")] if groups.groups else []
 

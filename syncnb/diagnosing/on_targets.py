@@ -48,15 +48,42 @@ def _told_target(
         return _works_now(case, look, table, found)
     fix, steps = found.repair, found.remedies
     blocking = in_the_way(look, table, steps)
+    cause, what = _why_missing(case, look, table, found.cause or "missing_unique_constraint", parts, where)
     first = finding(
-        found.cause or "missing_unique_constraint",
+        cause,
         table.label,
+        what,
         fix=fix,
         proof=Evidence(("index", "columns", "matches", "why"), _lines(found)),
         certainty="seen",
         remedies=steps,
     )
     return [first, *blocking]
+
+
+def _why_missing(
+    case: Case, look: Look, table: Table, cause: str, parts: tuple[str, ...], where: str | None
+) -> tuple[str, str]:
+    """Whether a rule that is not there was lost in a rebuild, or stands on a table of the same name elsewhere."""
+    if cause != "missing_unique_constraint":
+        return cause, ""
+    made = [s for s in case.context if s.verb in ("create table", "drop table", "alter table")]
+    if look.probe.surroundings(table).rebuilt or any("RENAME" in s.words for s in made):
+        return (
+            "constraint_lost_in_rebuild",
+            f"{table.label} was rebuilt, and no unique rule of it covers the target",
+        )
+    for name in look.probe.elsewhere(table.name):
+        schema = name.partition(".")[0]
+        if schema == table.schema:
+            continue
+        other = look.store.inspect(schemas=[schema]).find(name)
+        if explained(look.probe, other, target_of(other, parts, where, look.dialect), look.dialect):
+            return (
+                "constraint_not_visible_to_client",
+                f"{name} has the rule; this client meets {table.schema}.{table.name}",
+            )
+    return cause, ""
 
 
 def _lines(found: Explanation) -> tuple[tuple[str, str, bool, str], ...]:
@@ -145,7 +172,7 @@ def _on_constraint(case: Case) -> list[Finding] | None:
     """ON CONFLICT ON CONSTRAINT name: an index of that name, or none at all."""
     look, table = case.look, case.table
     name = (case.statement.on_constraint if case.statement else None) or case.complaint.constraint
-    if look is None or not name or "index_name_used_as_constraint" not in case.causes:
+    if look is None or not name or case.causes[:1] != ("index_name_used_as_constraint",):
         return None
     if table is None:
         return None

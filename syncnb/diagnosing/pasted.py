@@ -1,6 +1,5 @@
 """What somebody pasted, as complaints: an exception, log lines, JSON with escapes, several in one paste."""
 
-import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -8,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from syncnb.diagnosing.causes import candidates
+from syncnb.diagnosing.unwrapping import without_json
 
 __all__ = ["Complaint", "complaints"]
 
+LONGEST = 20_000
+"""Characters of a line that are read: no message is longer."""
 MOST = 10_000
 """Complaints that are read from one paste; more of them say nothing new."""
 
@@ -130,20 +132,23 @@ NOISE = re.compile(
     r"^(File \"|Traceback |raise |During handling|The above exception|\(Background on this error)"
 )
 QUOTES = str.maketrans({"»": '"', "«": '"', "“": '"', "”": '"', "„": '"'})
-MESSAGES = ("message", "msg", "error", "error_description", "error_message", "errorMessage", "reason")
 
 
 def _of_text(text: str) -> Iterator[Complaint]:
-    flat = _without_json(text)
+    flat = without_json(text)
     sql = [(found.start(), found["sql"]) for found in SQLALCHEMY.finditer(flat)]
     flat = SQLALCHEMY.sub("\n", flat)
     current: Complaint | None = None
     yielded = False
+    dull = _Dull()
     for line in flat.splitlines():
         if current is not None and (label := LABEL.match(line)):
             current = _labelled(current, label)
             continue
+        if dull.knows(line):
+            continue
         if (found := _of_line(line)) is None:
+            dull.learn(line)
             continue
         if current is not None:
             yield _finished(current, sql)
@@ -155,15 +160,44 @@ def _of_text(text: str) -> Iterator[Complaint]:
         yield _finished(_whole(flat), sql)
 
 
+class _Dull:
+    """Lines that say nothing, by their shape: a log has thousands that differ in their numbers only."""
+
+    MOST = 2000
+    """Shapes that are looked at closely; after that only lines that look like trouble."""
+    TROUBLE = re.compile(
+        r"error|fail|violat|constraint|conflict|denied|abort|deadlock|[^\x00-\x7f]", re.IGNORECASE
+    )
+    TELLING = ("0", "00", "65535")
+
+    def __init__(self) -> None:
+        self._shapes: set[str] = set()
+
+    def knows(self, line: str) -> bool:
+        """Whether a line of this shape said nothing before."""
+        if not line.strip():
+            return True
+        full = len(self._shapes) >= self.MOST
+        return self._shape(line) in self._shapes or (full and not self.TROUBLE.search(line))
+
+    def learn(self, line: str) -> None:
+        """Remember that it says nothing."""
+        if len(self._shapes) < self.MOST:
+            self._shapes.add(self._shape(line))
+
+    def _shape(self, line: str) -> str:
+        return re.sub(r"\d+", lambda m: m[0] if m[0] in self.TELLING else "1", line[:LONGEST])
+
+
 def _whole(text: str) -> Complaint:
     """All lines as one, where none of them says anything: some servers break their lines."""
-    joined = " ".join(text.split())
+    joined = " ".join(text[:LONGEST].split())
     return _of_line(joined) or Complaint(joined, line=joined)
 
 
 def _of_line(line: str) -> Complaint | None:
     """The complaint that a line holds; None where it holds none."""
-    bare = line.strip().translate(QUOTES)
+    bare = line.strip()[:LONGEST].translate(QUOTES)
     if not bare or NOISE.match(bare):
         return None
     told = _told_code(bare)
@@ -292,64 +326,6 @@ def _keyed(complaint: Complaint) -> Complaint:
     columns = tuple(part.strip().strip('"') for part in key["columns"].split(", "))
     values = tuple(key["values"].split(", ")) if len(columns) > 1 else (key["values"],)
     return replace(complaint, columns=columns, values=values if len(values) == len(columns) else ())
-
-
-# -- JSON -------------------------------------------------------------------------------------------------
-
-
-def _without_json(text: str, depth: int = 0) -> str:
-    """The text with each JSON object in it replaced by the lines that it means."""
-    decoder, parts, at = json.JSONDecoder(strict=False), [], 0
-    while depth < 5 and (start := text.find("{", at)) >= 0:
-        try:
-            value, end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            # As it stands in a source or another JSON: the quotes are escaped.
-            value, end = _escaped(text, start)
-        if not isinstance(value, dict) or not (told := _told_in(value, depth)):
-            parts.append(text[at : start + 1])
-            at = start + 1
-            continue
-        parts.append(text[at:start] + told)
-        at = end
-    return "".join([*parts, text[at:]])
-
-
-def _escaped(text: str, start: int) -> tuple[Any, int]:
-    if text[start : start + 3] != '{\\"' or (end := text.find("}", start)) < 0:
-        return None, start
-    try:
-        return json.loads(text[start : end + 1].replace('\\"', '"')), end + 1
-    except ValueError:
-        return None, start
-
-
-def _told_in(value: dict[str, Any], depth: int) -> str:
-    inner = [_told_in(v, depth + 1) for v in value.values() if isinstance(v, dict) and depth < 5]
-    inner += [
-        _told_in(v, depth + 1) for each in value.values() if isinstance(each, list) for v in each[:100]
-        if isinstance(v, dict) and depth < 5
-    ]  # fmt: skip
-    message = next((value[name] for name in MESSAGES if isinstance(value.get(name), str)), None)
-    if message is None:
-        return "\n".join(filter(None, inner))
-    code = next((str(value[n]) for n in ("code", "sqlstate", "sqlState") if value.get(n)), "")
-    lines = [
-        f"({code}) {_without_json(message, depth + 1)}"
-        if _is_code(code)
-        else _without_json(message, depth + 1)
-    ]
-    for label, names in (
-        ("DETAIL", ("details", "detail")),
-        ("HINT", ("hint",)),
-        ("STATEMENT", ("query", "statement", "sql")),
-    ):
-        lines += [f"{label}:  {value[name]}" for name in names if isinstance(value.get(name), str)]
-    return "\n".join([*lines, *filter(None, inner)]) + "\n"
-
-
-def _is_code(text: str) -> bool:
-    return bool(re.fullmatch(r"PGRST\d{3}|(?=.*\d)[0-9A-Z]{5}|SQLITE_[A-Z_]+", text))
 
 
 def _each_once(found: list[Complaint]) -> list[Complaint]:

@@ -25,6 +25,8 @@ class Statement:
     """The rows of VALUES, each value as it is written."""
     selects: bool = False
     """INSERT … SELECT."""
+    source: str | None = None
+    """The table that it selects from."""
     replaces: bool = False
     """INSERT OR REPLACE, REPLACE INTO."""
     target: tuple[str, ...] | None = None
@@ -98,6 +100,7 @@ def _insert(nodes: list[Node], text: str, bare: Statement) -> Statement:
         table=table,
         columns=columns,
         selects=any(node.word == "SELECT" for node in nodes[at:]),
+        source=_named(nodes, _after(nodes[at:], "FROM"), start=at),
         replaces="REPLACE" in head,
         values=tuple(_values(nodes[at:], text)),
     )
@@ -256,8 +259,8 @@ def _past_exists(nodes: Sequence[Node], at: int) -> int:
     return at
 
 
-def _named(nodes: Sequence[Node], at: int | None) -> str | None:
-    return None if at is None else _name(nodes, _past_exists(nodes, at))[0]
+def _named(nodes: Sequence[Node], at: int | None, *, start: int = 0) -> str | None:
+    return None if at is None else _name(nodes, _past_exists(nodes, start + at))[0]
 
 
 def _name(nodes: Sequence[Node], at: int) -> tuple[str | None, int]:

@@ -120,7 +120,7 @@ def _missed(
 def _usable(table: Table, index: IndexFacts, target: Target, dialect: str) -> Verdict | None:
     far = _distance(table, index, target)
     if index.exclusion:
-        why = "an exclusion constraint is never found by columns, and DO UPDATE cannot use one"
+        why = "an exclusion constraint is not found by columns"
         return _missed(index, why, "exclusion_constraint_only", far)
     if not index.unique:
         return _missed(index, "it is not unique", "non_unique_index_only", far)
@@ -149,7 +149,7 @@ def _shape(table: Table, index: IndexFacts, target: Target, dialect: str) -> Ver
     if target.is_bound:
         return _missed(
             index,
-            f"its key is ({shown}); the target holds a bound parameter",
+            f"({shown}), and the target holds a bound parameter",
             "bound_parameter_in_target",
             far,
         )
@@ -157,23 +157,20 @@ def _shape(table: Table, index: IndexFacts, target: Target, dialect: str) -> Ver
     if expression and far == 0:
         return _missed(
             index,
-            f"its key is ({shown}): the target must repeat that expression",
+            f"the target must say ({shown})",
             "expression_index_mismatch",
         )
     more = [part for part in index.parts if _normal(part, dialect, plain=True) not in theirs]
     fewer = [part.text for part, form in zip(target.parts, theirs, strict=True) if form not in ours]
-    told = " and ".join(
-        filter(
-            None,
-            [f"also has {', '.join(more)}" if more else "", f"lacks {', '.join(fewer)}" if fewer else ""],
-        )
-    )
+    told = "it is on other columns"
+    if not fewer or not more:
+        told = f"the target lacks {', '.join(more)}" if more else f"the target also names {', '.join(fewer)}"
     cause = (
         "conflict_target_wrong_columns"
         if _mentioned(table, index) & target.columns
         else "missing_unique_constraint"
     )
-    return _missed(index, f"its columns are ({shown}): it {told}", cause, far)
+    return _missed(index, f"({shown}): {told}", cause, far)
 
 
 def _predicate(table: Table, index: IndexFacts, target: Target, dialect: str) -> Verdict | None:
@@ -223,7 +220,7 @@ def _is_default(opclass: str) -> bool:
 def _deferrable(table: Table, index: IndexFacts, target: Target, dialect: str) -> Verdict | None:
     if not index.deferrable:
         return None
-    why = "it is deferrable: it is found and then refused, and no second index beside it helps"
+    why = "it is deferrable: found, then refused; none beside it helps"
     return _missed(index, why, "deferrable_constraint")
 
 

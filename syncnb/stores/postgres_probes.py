@@ -152,8 +152,9 @@ class PostgresProber:
             f"ON CONFLICT ({', '.join(parts)}){predicate} DO NOTHING"
         )
         with self._safely():
-            # Prepared: the protocol then takes one statement and no more.
-            row = self._connection.execute(query.encode(), prepare=True).fetchone()
+            # Binary means the extended protocol, which takes one statement and no more; and unlike a prepared
+            # statement it leaves nothing behind a pooler.
+            row = self._connection.execute(query.encode(), binary=True).fetchone()
         plan = row[0] if row else []
         plan = json.loads(plan) if isinstance(plan, str) else plan
         found = tuple(plan[0]["Plan"].get("Conflict Arbiter Indexes", ())) if plan else ()
@@ -165,14 +166,11 @@ class PostgresProber:
         row = self._rows(f"SELECT {', '.join(parts)} FROM {qualified(table)}")[0]
         return row[0], dict(zip(columns, row[1:], strict=True))
 
-    def duplicates(
-        self, table: Table, columns: Sequence[str], *, nulls_equal: bool, where: str | None = None
-    ) -> Groups:
+    def duplicates(self, table: Table, columns: Sequence[str], *, nulls_equal: bool) -> Groups:
         """Rows that agree in these columns."""
         names = [QUOTED(table.column(name).name) for name in columns]
         filled = [] if nulls_equal else [f"{name} IS NOT NULL" for name in names]
-        conditions = [*filled, *([f"({where})"] if where else [])]
-        condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        condition = f" WHERE {' AND '.join(filled)}" if filled else ""
         grouped = (
             f"SELECT {', '.join(f'{name}::text AS c{at}' for at, name in enumerate(names))}, count(*) AS n "
             f"FROM {qualified(table)}{condition} GROUP BY {', '.join(names)} HAVING count(*) > 1"

@@ -5,7 +5,7 @@
 The values go over as text and are read by the types of the columns, as an INSERT of text would.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -66,9 +66,8 @@ class PostgresTrial:
 
     def failing(self, check: str) -> list[int]:
         """Rows for which a CHECK is false."""
-        found = self._ask(
-            f"SELECT t.{ROW} FROM ({self._typed()}) AS t WHERE NOT ({check}) ORDER BY 1", self._values()
-        )
+        typed, values = self._typed(column.name for column in self._columns if column.name in check)
+        found = self._ask(f"SELECT t.{ROW} FROM ({typed}) AS t WHERE NOT ({check}) ORDER BY 1", values)
         return [int(row[0]) for row in found]
 
     def repeated(self, index: IndexFacts) -> list[tuple[int, ...]]:
@@ -76,51 +75,60 @@ class PostgresTrial:
         parts = _parts(index, "t")
         filled = "" if not index.nulls_distinct else " AND ".join(f"{part} IS NOT NULL" for part in parts)
         where = " AND ".join(filter(None, [filled, f"({index.where})" if index.where else ""]))
+        typed, values = self._typed(self._needed(index))
         query = (
-            f"SELECT array_agg(t.{ROW} ORDER BY t.{ROW}) FROM ({self._typed()}) AS t {f'WHERE {where}' if where else ''} "
+            f"SELECT array_agg(t.{ROW} ORDER BY t.{ROW}) FROM ({typed}) AS t {f'WHERE {where}' if where else ''} "
             f"GROUP BY {', '.join(parts)} HAVING count(*) > 1 ORDER BY 1"
         )
-        return [tuple(map(int, row[0])) for row in self._ask(query, self._values())]
+        return [tuple(map(int, row[0])) for row in self._ask(query, values)]
 
     def present(self, index: IndexFacts) -> dict[int, tuple[str, ...]]:
         """The rows of the table that each row meets under this index, by their primary key, or else by place."""
         equal = "=" if index.nulls_distinct else "IS NOT DISTINCT FROM"
-        pairs = [
-            f"{ours} {equal} {theirs}"
-            for ours, theirs in zip(_parts(index, "t"), _parts(index, "e"), strict=True)
-        ]
+        both = zip(_parts(index, "t"), _parts(index, "e"), strict=True)
+        pairs = [f"{ours} {equal} {theirs}" for ours, theirs in both]
+        where = f" WHERE {index.where}" if index.where else ""
+        typed, values = self._typed(self._needed(index))
         # A bare predicate of the catalogue names columns without a table: each side is filtered on its own.
-        there = f"SELECT * FROM {qualified(self._table)}{f' WHERE {index.where}' if index.where else ''}"
-        given = f"SELECT * FROM ({self._typed()}) AS g{f' WHERE {index.where}' if index.where else ''}"
+        there = f"SELECT * FROM {qualified(self._table)}{where}"
+        given = f"SELECT * FROM ({typed}) AS g{where}"
         identity = ", ".join(f"e.{QUOTED(name)}::text" for name in self._table.primary_key) or "e::text"
         query = f"SELECT t.{ROW}, {identity} FROM ({given}) AS t JOIN ({there}) AS e ON {' AND '.join(pairs)} ORDER BY 1"
-        return {int(row[0]): tuple(map(str, row[1:])) for row in self._ask(query, self._values())}
+        return {int(row[0]): tuple(map(str, row[1:])) for row in self._ask(query, values)}
 
     def without_parent(self, key: ForeignKey, parent: Table) -> list[int]:
         """Rows whose parent is not in the database."""
         ours = [f"t.{QUOTED(name)}" for name in key.columns]
         pairs = [f"p.{QUOTED(name)} = {mine}" for name, mine in zip(key.parent_columns, ours, strict=True)]
+        typed, values = self._typed(key.columns)
         query = (
-            f"SELECT t.{ROW} FROM ({self._typed()}) AS t WHERE {' AND '.join(f'{name} IS NOT NULL' for name in ours)} "
+            f"SELECT t.{ROW} FROM ({typed}) AS t WHERE {' AND '.join(f'{name} IS NOT NULL' for name in ours)} "
             f"AND NOT EXISTS (SELECT FROM {qualified(parent)} p WHERE {' AND '.join(pairs)}) ORDER BY 1"
         )
-        return [int(row[0]) for row in self._ask(query, self._values())]
+        return [int(row[0]) for row in self._ask(query, values)]
 
-    def _typed(self) -> str:
-        """The rows with the names and types of all columns of the table; NULL where nothing was given."""
+    def _needed(self, index: IndexFacts) -> Iterable[str]:
+        """The columns that an index looks at; all where it evaluates something."""
+        plain = all(index.plain) and index.where is None
+        return index.columns if plain else (column.name for column in self._columns)
+
+    def _typed(self, needed: Iterable[str]) -> tuple[str, tuple[list[str | None], ...]]:
+        """The rows with the names and types of all columns of the table, and the values for it.
+
+        NULL where nothing was given or nothing is needed: what is not sent costs nothing.
+        """
         self.unfit()
-        given = {column.name: at for at, column in enumerate(self._columns)}
+        wanted = [name for name in dict.fromkeys(needed) if name in self._texts] or [self._columns[0].name]
         shown = [
-            f"g.c{given[column.name]}::{_base(column)} AS {QUOTED(column.name)}" if column.name in given
+            f"g.c{wanted.index(column.name)}::{_base(column)} AS {QUOTED(column.name)}"
+            if column.name in wanted
             else f"NULL::{column.type} AS {QUOTED(column.name)}"
             for column in self._table.columns
-        ]  # fmt: skip
-        arrays = ", ".join(["%s::text[]"] * len(given))
-        names = ", ".join(f"c{at}" for at in range(len(given)))
-        return f"SELECT g.n - 1 AS {ROW}, {', '.join(shown)} FROM unnest({arrays}) WITH ORDINALITY AS g ({names}, n)"
-
-    def _values(self) -> tuple[list[str | None], ...]:
-        return tuple(self._texts[column.name] for column in self._columns)
+        ]
+        arrays = ", ".join(["%s::text[]"] * len(wanted))
+        names = ", ".join(f"c{at}" for at in range(len(wanted)))
+        rows = f"SELECT g.n - 1 AS {ROW}, {', '.join(shown)} FROM unnest({arrays}) WITH ORDINALITY AS g ({names}, n)"
+        return rows, tuple(self._texts[name] for name in wanted)
 
 
 def _base(column: Column) -> str:

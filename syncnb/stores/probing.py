@@ -102,8 +102,8 @@ class Surroundings:
     policies: tuple[str, ...] = ()
     not_valid: tuple[tuple[str, str], ...] = ()
     """Constraints that were never validated: name and definition."""
-    foreign_keys_on: bool = True
-    """False where SQLite's connections would not check references by themselves."""
+    rebuilt: bool = False
+    """SQLite: its text shows that another table was renamed into its place."""
     referring: tuple[tuple[str, ForeignKey], ...] = ()
 
 
@@ -163,10 +163,8 @@ class Prober(Protocol):
         """All rows, and how many are NULL in each column."""
         ...
 
-    def duplicates(
-        self, table: Table, columns: Sequence[str], *, nulls_equal: bool, where: str | None = None
-    ) -> Groups:
-        """Rows that agree in these columns, as the engine compares them. `where` is an index's predicate."""
+    def duplicates(self, table: Table, columns: Sequence[str], *, nulls_equal: bool) -> Groups:
+        """Rows that agree in these columns, as the engine compares them."""
         ...
 
     def orphans(self, table: Table, key: ForeignKey, parent: Table) -> Groups:

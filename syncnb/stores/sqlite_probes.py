@@ -2,6 +2,7 @@
 # ruff: noqa: E501, S608 - names come from the catalogue, quoted; expressions are its own
 """What a diagnosis asks of a SQLite snapshot. All on its read-only connection."""
 
+import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ __all__ = ["SQLiteProber", "SQLiteTrial"]
 SAMPLES = 5
 ROW = '"#"'
 """The number of a given row, under a name that no column is likely to have."""
+# RENAME quotes the name in the text; who quotes it by habit quotes the columns too.
+RENAMED = re.compile(r"CREATE TABLE \"\w+\"\s*\(\s*\w")
 GREATEST = 2**63 - 1
 _quote = sqlite_dialect().identifier_preparer.quote_identifier
 
@@ -121,14 +124,11 @@ class SQLiteProber:
         row = self._all(f"SELECT {', '.join(parts)} FROM {_place(table)} AS t")[0]
         return row[0], dict(zip(columns, row[1:], strict=True))
 
-    def duplicates(
-        self, table: Table, columns: Sequence[str], *, nulls_equal: bool, where: str | None = None
-    ) -> Groups:
+    def duplicates(self, table: Table, columns: Sequence[str], *, nulls_equal: bool) -> Groups:
         """Rows that agree in these columns, by the collations of the columns."""
         names = [f"t.{_quote(table.column(name).name)}" for name in columns]
         filled = [] if nulls_equal else [f"{name} IS NOT NULL" for name in names]
-        conditions = [*filled, *([f"({where})"] if where else [])]
-        condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        condition = f" WHERE {' AND '.join(filled)}" if filled else ""
         query = f"SELECT {', '.join(names)}, count(*) AS n FROM {_place(table)} AS t{condition} GROUP BY {', '.join(names)} HAVING count(*) > 1"
         return self._groups(query, tuple(columns))
 
@@ -185,7 +185,10 @@ class SQLiteProber:
             (name, ForeignKey("", tuple(r[0] for r in rows), table.name, tuple(r[1] or "" for r in rows), rows[0][2], rows[0][3]))
             for (name, _), rows in grouped.items()
         )  # fmt: skip
-        return Surroundings(referring=referring)
+        text = (
+            self._one("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table.name,)) or ""
+        )
+        return Surroundings(referring=referring, rebuilt=RENAMED.match(text) is not None)
 
     def elsewhere(self, name: str) -> list[str]:
         """A SQLite file has one schema."""

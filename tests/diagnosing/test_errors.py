@@ -121,3 +121,17 @@ def test_html_is_escaped(tmp_path: Path) -> None:
 def test_a_wrong_call_gets_one_line(call: Any, message: str) -> None:
     with pytest.raises(sn.SyncnbError, match=message):
         call()
+
+
+QUIET = {
+    "a replace that takes children along": ("replace_cascade_delete", "CREATE TABLE p (id INTEGER PRIMARY KEY, n UNIQUE); CREATE TABLE c (p REFERENCES p ON DELETE CASCADE); INSERT INTO p VALUES (1, 'a'); INSERT INTO c VALUES (1);", "INSERT OR REPLACE INTO p VALUES (1, 'b')"),
+    "a replace that forgets a column": ("replace_loses_unlisted_columns", "CREATE TABLE p (id INTEGER PRIMARY KEY, n, more DEFAULT 'd'); INSERT INTO p VALUES (1, 'a', 'x');", "REPLACE INTO p (id, n) VALUES (1, 'b')"),
+    "a rebuild that empties children": ("rebuild_cascade_delete", "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p ON DELETE CASCADE);", "DROP TABLE p"),
+    "NULL in the key": ("null_in_key", "CREATE TABLE p (a, b, UNIQUE (a, b));", "INSERT INTO p VALUES (NULL, 1) ON CONFLICT (a, b) DO UPDATE SET b = 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("cause", "setup", "statement"), QUIET.values(), ids=QUIET)
+def test_what_succeeds_and_loses_data(cause: str, setup: str, statement: str, tmp_path: Path) -> None:
+    found = sn.diagnose("the run reported success", make("sqlite", setup, tmp_path, None), context=statement)
+    assert (found[0].cause, found[0].severity) == (cause, "silent")
