@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from syncnb.diagnosing.targets import Target, Verdict, judge, nearest, target_of
 from syncnb.errors import SchemaError
@@ -126,7 +126,7 @@ def explained(probe: Prober, table: Table, target: Target, dialect: str) -> Expl
     done = Explanation(table.label, str(target), shown, _words(said), refused=refused or bool(rules))
     if done:
         return done
-    return repair(done, table, target, rules)
+    return repair(done, table, target, rules, nulls_can_be_equal=probe.nulls_can_be_equal)
 
 
 def _for_engine(target: Target) -> list[str]:
@@ -184,23 +184,34 @@ def _words(said: Arbiters | None) -> str:
     return said.why
 
 
-def repair(done: Explanation, table: Table, target: Target, rules: Sequence[str] = ()) -> Explanation:
+def repair(
+    done: Explanation,
+    table: Table,
+    target: Target,
+    rules: Sequence[str] = (),
+    *,
+    nulls_can_be_equal: bool = True,
+) -> Explanation:
     """The same explanation with its cause and the shortest way out."""
+    new = _new_rule(table, target, nulls_can_be_equal=nulls_can_be_equal)
     if rules:
         words = f"drop the rule {', '.join(rules)}, or write with plain INSERT and UPDATE"
         return replace(done, repair=words, cause="rule_on_table")
     best = nearest(done.verdicts)
     if best is None:
-        best_cause, words, steps = "missing_unique_constraint", *_new_rule(table, target)
-        return replace(done, repair=words, remedies=steps, cause=best_cause)
+        return replace(done, repair=new[0], remedies=new[1], cause="missing_unique_constraint")
     if target.is_bound:
         words = "write the predicate or expression of the target as literal text, without a parameter"
         return replace(done, repair=words, cause="bound_parameter_in_target")
-    words, steps = _way_out(best, table, target)
+    words, steps = _way_out(best, table, new)
     return replace(done, repair=words, remedies=steps, cause=best.cause)
 
 
-def _way_out(best: Verdict, table: Table, target: Target) -> tuple[str, tuple[Remedy, ...]]:
+WayOut: TypeAlias = tuple[str, tuple[Remedy, ...]]
+
+
+def _way_out(best: Verdict, table: Table, new: WayOut) -> WayOut:
+    """How to make the nearest index serve; else the new rule."""
     index = best.index
     inside = ", ".join(index.parts)
     tail = f" WHERE {index.where}" if index.where else ""
@@ -210,31 +221,36 @@ def _way_out(best: Verdict, table: Table, target: Target) -> tuple[str, tuple[Re
         ):
             return f"change the target, no schema change: ON CONFLICT ({inside}){tail}", ()
         case "deferrable_constraint":
-            step = remedy("replace_unique", table.label, index.columns, name=index.constraint or index.name,
-                          nulls_distinct=index.nulls_distinct)  # fmt: skip
-            return f"make {index.constraint or index.name} NOT DEFERRABLE: drop it and create it again", (
-                step,
+            name = index.constraint or index.name
+            step = remedy(
+                "replace_unique", table.label, index.columns, name=name, nulls_distinct=index.nulls_distinct
             )
+            return f"make {name} NOT DEFERRABLE: drop it and create it again", (step,)
         case "invalid_index_left" if index.building:
             return f"wait until the build of {index.name} has ended", ()
         case "invalid_index_left":
             step = remedy("rebuild_index", table.label, index.columns, name=index.name)
             return f"remove duplicates of ({inside}), drop {index.name} and build it again", (step,)
         case "conflict_target_wrong_columns":
-            words, steps = _new_rule(table, target)
-            return f"name the columns of {index.name}: ON CONFLICT ({inside}){tail}; or else {words}", steps
-    return _new_rule(table, target)
+            return f"name the columns of {index.name}: ON CONFLICT ({inside}){tail}; or else {new[0]}", new[1]
+        case "partition_unique_not_on_parent":
+            return f"{new[0]}; on a partitioned table it must contain the partition key", new[1]
+    return new
 
 
-def _new_rule(table: Table, target: Target) -> tuple[str, tuple[Remedy, ...]]:
+def _new_rule(table: Table, target: Target, *, nulls_can_be_equal: bool) -> WayOut:
+    """A unique rule for this very target."""
     columns = tuple(part.column for part in target.parts if part.column)
     if len(columns) < len(target.parts):
         return f"create a unique index on ({', '.join(part.text for part in target.parts)})", ()
     nullable = [name for name in columns if table.column(name).nullable]
-    distinct = not nullable or table.schema is None
     words = f"add a unique rule on ({', '.join(columns)})"
-    if nullable and table.schema is None:
-        words += f"; {', '.join(nullable)} may be NULL, which SQLite never counts as equal: fill them and forbid NULL"
-    elif nullable:
-        words += f" NULLS NOT DISTINCT, because {', '.join(nullable)} may be NULL"
-    return words, (remedy("unique", table.label, columns, nulls_distinct=distinct),)
+    rule = remedy("unique", table.label, columns, nulls_distinct=not (nullable and nulls_can_be_equal))
+    if not nullable:
+        return words, (rule,)
+    if nulls_can_be_equal:
+        return f"{words} NULLS NOT DISTINCT, because {', '.join(nullable)} may be NULL", (rule,)
+    words += (
+        f"; {', '.join(nullable)} may be NULL, which never counts as equal here: fill and forbid that first"
+    )
+    return words, (rule, remedy("not_null", table.label, nullable))

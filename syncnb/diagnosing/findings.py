@@ -98,6 +98,11 @@ class Finding:
     """The row that a line of a log names."""
 
     @property
+    def gather(self) -> str:
+        """What to look at to be sure."""
+        return CAUSES[self.cause].gather
+
+    @property
     def evidence(self) -> "pd.DataFrame":
         """What was looked at: counts, blocking rows, facts of the catalogue."""
         return self.proof.frame
@@ -171,7 +176,12 @@ class Findings:
     def to_json(self) -> dict[str, Any]:
         """What `syncnb diagnose --json` prints."""
         told = [
-            {**_line(found), "evidence": found.proof.records, "steps": list(map(str, found.remedies))}
+            {
+                **_line(found),
+                "evidence": found.proof.records,
+                "gather": found.gather,
+                "steps": list(map(str, found.remedies)),
+            }
             for found in self.items
         ]
         return {"findings": told, "notes": list(self.notes), "question": self.question or None}
@@ -181,9 +191,12 @@ class Findings:
         headers = OF_A_LOG if spots else ("severity", "cause", "where", "what", "evidence", "fix")
         looks = {"error": "bad", "silent": "bad", "warning": "partial", "open": "partial"}
         rows = [
-            [Cell(line[name], looks.get(line[name], "") if name == "severity" else LOOKS.get(name, "")) for name in headers]
+            [
+                Cell(line[name], looks.get(line[name], LOOKS.get(name, "")) if line[name] else "absent")
+                for name in headers
+            ]
             for line in map(_line, self.items)
-        ]  # fmt: skip
+        ]
         title = f"{self.about}: {self._count()}" if self.about else self._count()
         notes = [*self.notes, *([f"cannot tell more: {self.question}"] if self.question else [])]
         return Sheet(title, headers if rows else (), rows, notes)

@@ -1,6 +1,7 @@
 """Keys that are taken: the row that holds the key tells whether it is the same thing, another, or a sequence."""
 
 import difflib
+from dataclasses import replace
 
 from syncnb.diagnosing.by_statement import repeated
 from syncnb.diagnosing.case import Case
@@ -14,6 +15,7 @@ from syncnb.stores.probing import SequenceFacts
 __all__ = ["on_keys", "same_thing"]
 
 CODES = ("23505", "1555", "2067", "2579", "19")
+BUILDS = ("create unique index", "alter table")
 ROW = dict[str, str | None]
 
 
@@ -27,13 +29,24 @@ def on_keys(case: Case) -> list[Finding] | None:
         return None
     columns = tuple(name for name in complaint.columns if any(c.name == name for c in table.columns))
     verb = case.statement.verb if case.statement else ""
-    if verb in ("create unique index", "alter table") or "create unique index" in complaint.text.lower():
+    if (
+        verb in BUILDS
+        or "create unique index" in complaint.text.lower()
+        or _not_there(case, look, table, columns)
+    ):
         return _building(
             case, look, table, columns or (case.statement.columns if case.statement else None) or ()
         )
     if case.causes[:1] == ("duplicate_in_batch",) and not _found(case, look, table, columns):
         return [finding("duplicate_in_batch", table.label, proof=case.said, certainty="seen")]
     return _writing(case, look, table, columns)
+
+
+def _not_there(case: Case, look: Look, table: Table, columns: tuple[str, ...]) -> bool:
+    """Without a statement: no unique rule on these columns exists, so it was about to be made."""
+    if case.statement is not None or not columns or set(columns) == set(table.primary_key):
+        return False
+    return not any(index.unique and set(index.columns) == set(columns) for index in look.indexes(table))
 
 
 def _building(case: Case, look: Look, table: Table, columns: tuple[str, ...]) -> list[Finding] | None:
@@ -100,7 +113,19 @@ def _writing(case: Case, look: Look, table: Table, columns: tuple[str, ...]) -> 
         and (behind := _behind(look, table, columns))
     ):
         return behind
+    if (
+        statement is None
+        and primary
+        and (behind := _behind(look, table, columns))
+        and behind[0].certainty == "seen"
+    ):
+        # Nobody says whether an id was given; a sequence that will collide is the best guess all the same.
+        guess = replace(behind[0], certainty="likely")
+        return [guess, *(finding(cause, case.where) for cause in case.causes[:3] if cause != guess.cause)]
     holder = _found(case, look, table, columns)
+    if not holder and statement is None and columns and not primary:
+        return [finding("other_unique_violated", case.where, proof=case.said, certainty="likely"),
+                *(finding(cause, case.where) for cause in case.causes[:3] if cause != "other_unique_violated")]  # fmt: skip
     if not holder:
         return _gone(case, look, table, columns)
     if "upsert_emulated_race" in case.causes[:1]:

@@ -29,9 +29,14 @@ def on_targets(case: Case) -> list[Finding] | None:
         return _on_constraint(case)
     if table is None:
         return None
+    if case.causes[:1] == ("rule_on_table",):
+        proof = Evidence(("rule",), tuple((rule,) for rule in look.probe.surroundings(table).rules))
+        return [finding("rule_on_table", table.label, proof=proof, certainty="seen")]
     parts = case.target or (statement.target if statement else None) or ()
     where = case.target_where or (statement.target_where if statement else None)
-    return _told_target(case, look, table, parts, where) if parts else _no_target(case, look, table)
+    if parts:
+        return _told_target(case, look, table, parts, where)
+    return _no_target(case, look, table) if case.causes[:1] == ("missing_unique_constraint",) else None
 
 
 def _told_target(
@@ -103,7 +108,7 @@ def missing_columns(look: Look, table: Table, parts: tuple[str, ...], missing: l
         steps.append(remedy("add_column", table.label, name, type=like.type if like else None))
         if like:
             steps.append(remedy("backfill", table.label, name, source=like.name))
-    distinct = look.dialect != "postgresql"
+    distinct = not look.probe.nulls_can_be_equal
     steps.append(remedy("unique", table.label, parts, nulls_distinct=distinct))
     plural = "columns" if len(missing) > 1 else "column"
     return finding(
@@ -126,24 +131,25 @@ def like_named(table: Table, name: str) -> Column | None:
 
 
 def _no_target(case: Case, look: Look, table: Table) -> list[Finding]:
-    """The message names no columns: show what rules there are, and ask."""
-    unique = [index for index in look.indexes(table) if index.unique and not index.primary]
-    first = "conflict_target_wrong_columns" if _usable(unique) else "missing_unique_constraint"
-    flawed = [_flaw(index) for index in unique if _flaw(index)]
-    order = list(dict.fromkeys(["missing_unique_constraint", *filter(None, flawed), first]))
+    """The message names no columns: a flawed index is the likeliest, and the question stays open."""
+    there = [index for index in look.indexes(table) if not index.primary]
+    unique = [index for index in there if index.unique or index.exclusion]
+    flawed = [flaw for index in unique if (flaw := _flaw(index))]
+    others = ["missing_unique_constraint"]
+    others += ["conflict_target_wrong_columns"] if len(flawed) < len(unique) else []
+    others += ["non_unique_index_only"] if len(unique) < len(there) else []
+    if others[1:] == ["non_unique_index_only"]:
+        others.reverse()  # nothing else is unique: an index that was meant to be
+    order = list(dict.fromkeys([*flawed, *others]))
     return [
-        finding(
-            cause, table.label, proof=rules_of(look, table), certainty="likely" if at == 0 else "possible"
-        )
+        finding(cause, table.label, proof=rules_of(look, table), certainty="possible" if at else "likely")
         for at, cause in enumerate(order)
     ]
 
 
-def _usable(unique: list[IndexFacts]) -> bool:
-    return any(_flaw(index) is None for index in unique)
-
-
 def _flaw(index: IndexFacts) -> str | None:
+    if index.exclusion:
+        return "exclusion_constraint_only"
     if index.partition:
         return "partition_unique_not_on_parent"
     if not index.valid:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from syncnb.diagnosing.causes import candidates
-from syncnb.diagnosing.unwrapping import without_json
+from syncnb.diagnosing.unwrapping import without_json, without_secrets
 
 __all__ = ["Complaint", "complaints"]
 
@@ -64,7 +64,7 @@ def _of_exception(error: BaseException) -> Complaint:
             inner = below
             break
     diag = getattr(inner, "diag", None)
-    told = next(iter(_of_text(str(inner))), Complaint(str(inner)))
+    told = next(iter(_of_text(str(inner))), Complaint(without_secrets(str(inner))))
     code = _code_of(inner) or told.code
     column = getattr(diag, "column_name", None)
     complaint = replace(
@@ -135,7 +135,7 @@ QUOTES = str.maketrans({"»": '"', "«": '"', "“": '"', "”": '"', "„": '"'
 
 
 def _of_text(text: str) -> Iterator[Complaint]:
-    flat = without_json(text)
+    flat = without_secrets(without_json(text))
     sql = [(found.start(), found["sql"]) for found in SQLALCHEMY.finditer(flat)]
     flat = SQLALCHEMY.sub("\n", flat)
     current: Complaint | None = None

@@ -86,7 +86,7 @@ def _null_key(
     steps = [
         remedy("backfill", table.label, column, source=like.name) for column, like in sources.items() if like
     ]
-    if look.dialect == "postgresql":
+    if look.probe.nulls_can_be_equal:
         steps.append(remedy("replace_unique", table.label, columns, name=name, nulls_distinct=False))
     return finding(
         "null_in_key",

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-__all__ = ["without_json"]
+__all__ = ["without_json", "without_secrets"]
 
 MESSAGES = ("message", "msg", "error", "error_description", "error_message", "errorMessage", "reason")
 """Where services put what went wrong, the most telling first."""
@@ -63,3 +63,20 @@ def _told_in(value: dict[str, Any], depth: int) -> str:
 
 def _is_code(text: str) -> bool:
     return bool(re.fullmatch(r"PGRST\d{3}|(?=.*\d)[0-9A-Z]{5}|SQLITE_[A-Z_]+", text))
+
+
+NAMES = r"\b(?:password|passwd|pwd|secret|token|api_?key)\b"
+SECRETS = (
+    (re.compile(r"(://[^\s:@/]*:)[^\s@]+(@)"), r"\1***\2"),
+    (re.compile(rf"({NAMES}[\"']?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s'\",;&}})]+)", re.IGNORECASE), r"\1***"),
+    (re.compile(rf"({NAMES}\s+)'[^']*'", re.IGNORECASE), r"\1'***'"),
+    (re.compile(r"(\bBearer\s+)\S+"), r"\1***"),
+)
+"""Logs hold addresses with passwords; what is shown and saved must not."""
+
+
+def without_secrets(text: str) -> str:
+    """The text with the passwords in it masked, as far as they look like such."""
+    for pattern, masked in SECRETS:
+        text = pattern.sub(masked, text)
+    return text

@@ -109,6 +109,11 @@ class PostgresProber:
     def __init__(self, connection: "Connection[Any]") -> None:
         self._connection = connection
 
+    @property
+    def nulls_can_be_equal(self) -> bool:
+        """From version 15 on."""
+        return self._connection.info.server_version >= 15_00_00
+
     def settings(self) -> Mapping[str, str]:
         """Who, where, which version, which limits."""
         from psycopg.rows import dict_row

@@ -144,6 +144,11 @@ class Trial(Protocol):
 class Prober(Protocol):
     """Questions about one snapshot."""
 
+    @property
+    def nulls_can_be_equal(self) -> bool:
+        """Whether a unique rule may count NULL as equal to NULL: NULLS NOT DISTINCT."""
+        ...
+
     def settings(self) -> Mapping[str, str]:
         """Who, where, which version, which limits."""
         ...

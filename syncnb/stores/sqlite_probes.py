@@ -55,6 +55,11 @@ class SQLiteProber:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    @property
+    def nulls_can_be_equal(self) -> bool:
+        """SQLite counts every NULL as another."""
+        return False
+
     def settings(self) -> Mapping[str, str]:
         """Which library, and how the file is set up."""
         pragmas = ("journal_mode", "encoding", "page_size")

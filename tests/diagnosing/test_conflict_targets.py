@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 import syncnb as sn
+from syncnb.diagnosing.conflict_targets import Explanation, repair
+from syncnb.diagnosing.targets import target_of
 from syncnb.stores.probing import is_bound, is_expression
 from tests.diagnosing.making import make
 
@@ -210,3 +212,14 @@ def test_a_pasted_target_is_never_more_than_an_expression(text: str, tmp_path: P
 def test_expressions_pass(text: str) -> None:
     assert is_expression(text)
     assert not is_bound(text)
+
+
+def test_before_version_15_null_never_equals_null(tmp_path: Path, url: str) -> None:
+    """No such server here: the repair itself, told so."""
+    table = make("postgresql", BASE, tmp_path, url).inspect()["t"]
+    done = Explanation("t", "ON CONFLICT (a)", ())
+    said = repair(done, table, target_of(table, ["a"], None, "postgresql"), nulls_can_be_equal=False)
+    assert [(step.verb, step.nulls_distinct) for step in said.remedies] == [
+        ("unique", True),
+        ("not_null", True),
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import syncnb as sn
 from syncnb.diagnosing.causes import candidates
 from syncnb.diagnosing.pasted import complaints
 from syncnb.diagnosing.statements import statements
@@ -176,3 +177,23 @@ STATEMENTS = {
 def test_statements_are_read(text: str, wanted: dict[str, object]) -> None:
     found = statements(text)[-1]
     assert {name: getattr(found, name) for name in wanted} == wanted
+
+
+SECRET = "s3cr3t-Zw9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"connection to postgresql://ann:{SECRET}@db.example:5432/shop failed: connection refused",
+        f"FATAL: password authentication failed for user ann (password={SECRET})",
+        f"ERROR: syntax error at or near: ALTER ROLE ann PASSWORD '{SECRET}'",
+        f'{{"error": "connection refused", "url": "postgres://ann:{SECRET}@db/x"}}',
+        f'relation "x" does not exist [headers: Authorization: Bearer {SECRET}]',
+    ],
+)
+def test_passwords_of_a_paste_are_not_repeated(text: str) -> None:
+    found = sn.diagnose(text)
+    shown = repr(found) + found._repr_html_() + str(found.to_json()) + found.frame.to_csv()
+    assert SECRET not in shown
+    assert SECRET not in repr(complaints(text))
