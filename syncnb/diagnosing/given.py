@@ -10,6 +10,7 @@ import pyarrow as pa
 from syncnb.errors import SchemaError
 from syncnb.schema import Table, fold
 from syncnb.stores.port import Store
+from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat
 
 __all__ = ["MOST_ROWS", "Rows", "rows_given", "rows_of"]
@@ -41,22 +42,41 @@ def rows_given(rows: Any, table: Table) -> Rows:
     if isinstance(rows, Sequence) and not isinstance(rows, str):
         if not rows or not all(isinstance(row, Mapping) for row in rows):
             raise SchemaError("there are no rows", hint="pass a DataFrame, or a list of dicts by column name")
-        rows, absent = _of_dicts(rows)
+        rows, absent = _of_dicts(rows, {fold(c.name) for c in table.columns if c.kind == Kind.ARRAY})
     return rows_of(FrameStore({"rows": rows}), "rows", table, absent=absent)
 
 
-def _of_dicts(rows: Sequence[Mapping[str, Any]]) -> tuple[Any, tuple[frozenset[str], ...]]:
+def _of_dicts(rows: Sequence[Mapping[str, Any]], arrays: set[str]) -> tuple[Any, tuple[frozenset[str], ...]]:
     import pandas as pd
 
     names = list(dict.fromkeys(name for row in rows for name in row))
     absent = tuple(frozenset(name for name in names if name not in row) for row in rows)
-    columns = {name: pd.Series([_plain(row.get(name)) for row in rows], dtype=object) for name in names}
+    columns = {
+        name: pd.Series([_plain(row.get(name), array=fold(name) in arrays) for row in rows], dtype=object)
+        for name in names
+    }
     return pd.DataFrame(columns), absent if any(absent) else ()
 
 
-def _plain(value: Any) -> Any:
-    """A document as the text that a database reads."""
+def _plain(value: Any, *, array: bool) -> Any:
+    """A document or an array as the text that a database reads."""
+    if array and isinstance(value, list | tuple):
+        return _array(value)
     return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def _array(values: Sequence[Any]) -> str:
+    """An array as PostgreSQL writes it."""
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list | tuple):
+        return _array(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def rows_of(store: Store, name: str, table: Table, *, absent: tuple[frozenset[str], ...] = ()) -> Rows:

@@ -222,3 +222,13 @@ def snapshot(url: str) -> Any:
 def test_a_rehearsal_needs_a_writable_store(tmp_path: Path, url: str) -> None:
     with pytest.raises(sn.SyncnbError, match="opened read-only"):
         sn.diagnose(make("sqlite", TABLES, tmp_path, url), tables="items", rows=[GOOD], rehearse=True)
+
+
+def test_arrays_and_documents_of_dicts(tmp_path: Path, url: str) -> None:
+    setup = (
+        "CREATE TABLE t (tags text[], n int[], j jsonb, CHECK (cardinality(tags) = 2 AND j ->> 'a' = '1'))"
+    )
+    store = make("postgresql", setup, tmp_path, url)
+    good = {"tags": ['a "b"', "c\\d"], "n": [[1, None], [2, 3]], "j": {"a": 1}}
+    assert len(sn.diagnose(store, tables="t", rows=[good])) == 0
+    assert causes(sn.diagnose(store, tables="t", rows=[{**good, "tags": ["a"]}])) == {"check_violation"}
