@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from syncnb.comparing.diffing import diff
     from syncnb.comparing.suggesting import KeySuggestions, suggest_keys
     from syncnb.connecting import connect
+    from syncnb.diagnosing import Explanation, Finding, Findings, diagnose, explain_conflict
     from syncnb.examples import demo
     from syncnb.journal.history import Runs, history
     from syncnb.journal.purging import purge
@@ -33,7 +34,20 @@ if TYPE_CHECKING:
     from syncnb.replacing import Damage, what_replace_would_do
     from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
     from syncnb.schema import Schema, Table
-    from syncnb.steps import Block, Change, Hazard, Outcome, Proof, Refusal, Report, complete, count, unique
+    from syncnb.steps import (
+        Block,
+        Change,
+        Hazard,
+        Outcome,
+        Proof,
+        Refusal,
+        Remedy,
+        Report,
+        complete,
+        count,
+        remedy,
+        unique,
+    )
     from syncnb.stores.port import Store
     from syncnb.tracking import Pending, Tracking, acknowledge, pending, track, untrack
     from syncnb.verifying import roll_call, verify
@@ -46,6 +60,9 @@ __all__ = [
     "ConnectError",
     "Damage",
     "Diff",
+    "Explanation",
+    "Finding",
+    "Findings",
     "Hazard",
     "KeySuggestions",
     "Mismatch",
@@ -56,6 +73,7 @@ __all__ = [
     "Proof",
     "ReadError",
     "Refusal",
+    "Remedy",
     "Report",
     "RollCall",
     "Runs",
@@ -75,7 +93,9 @@ __all__ = [
     "connect",
     "count",
     "demo",
+    "diagnose",
     "diff",
+    "explain_conflict",
     "history",
     "insert_only",
     "load_plan",
@@ -84,6 +104,7 @@ __all__ = [
     "pending",
     "plan",
     "purge",
+    "remedy",
     "roll_call",
     "row",
     "suggest_keys",
@@ -117,10 +138,12 @@ _HOMES = {
     "Outcome": "syncnb.steps",
     "Refusal": "syncnb.steps",
     "Proof": "syncnb.steps",
+    "Remedy": "syncnb.steps",
     "Report": "syncnb.steps",
     "RollCall": "syncnb.steps",
     "none_lost": "syncnb.steps",
     "row": "syncnb.steps",
+    "remedy": "syncnb.steps",
     "complete": "syncnb.steps",
     "count": "syncnb.steps",
     "unique": "syncnb.steps",
@@ -134,6 +157,11 @@ _HOMES = {
     "diff": "syncnb.comparing.diffing",
     "KeySuggestions": "syncnb.comparing.suggesting",
     "suggest_keys": "syncnb.comparing.suggesting",
+    "Explanation": "syncnb.diagnosing",
+    "Finding": "syncnb.diagnosing",
+    "Findings": "syncnb.diagnosing",
+    "diagnose": "syncnb.diagnosing",
+    "explain_conflict": "syncnb.diagnosing",
     "connect": "syncnb.connecting",
     "demo": "syncnb.examples",
     "Schema": "syncnb.schema",

@@ -6,6 +6,7 @@ from syncnb.steps.events import Outcome, Refusal, Report
 from syncnb.steps.hazards import Hazard
 from syncnb.steps.id_maps import IdMap
 from syncnb.steps.proof import Expectation, Line, Proof, complete, count, none_lost, row, unique
+from syncnb.steps.remedies import Remedy, remedy
 from syncnb.steps.rolls import RollCall
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Outcome",
     "Proof",
     "Refusal",
+    "Remedy",
     "Report",
     "Role",
     "RollCall",
@@ -27,6 +29,7 @@ __all__ = [
     "complete",
     "count",
     "none_lost",
+    "remedy",
     "row",
     "unique",
 ]

@@ -24,6 +24,7 @@ from syncnb.stores.postgres_sequences import greatest
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from syncnb.stores.postgres_probes import PostgresProber
     from syncnb.stores.postgres_writer import PostgresWriter
 
 __all__ = ["OLDEST", "Parameters", "PostgresReader", "PostgresStore", "Server"]
@@ -291,6 +292,13 @@ class PostgresReader:
         self._free()
         with self._translated(table.label):
             return holding(self._connection, self._copied, table, columns, values, wanted)
+
+    def probe(self) -> "PostgresProber":
+        """Questions of a diagnosis about this snapshot."""
+        from syncnb.stores.postgres_probes import PostgresProber
+
+        self._free()
+        return PostgresProber(self._connection)
 
     def interrupt(self) -> None:
         """Cancel whatever the server does for this snapshot. Any thread; never raises."""

@@ -21,6 +21,7 @@ from syncnb.stores.sqlite_seeking import holding
 from syncnb.values.raw import BadText, concat, from_python
 
 if TYPE_CHECKING:
+    from syncnb.stores.sqlite_probes import SQLiteProber
     from syncnb.stores.sqlite_writer import SQLiteWriter
 
 __all__ = ["SQLiteReader", "SQLiteStore", "careful", "open_file", "rowid_name"]
@@ -225,6 +226,12 @@ class SQLiteReader:
             return holding(self._connection, table, columns, values, wanted, careful)
         except sqlite3.Error as error:
             raise read_error(self._name, table.name, 0, error) from None
+
+    def probe(self) -> "SQLiteProber":
+        """Questions of a diagnosis about this snapshot."""
+        from syncnb.stores.sqlite_probes import SQLiteProber
+
+        return SQLiteProber(self._connection)
 
     def interrupt(self) -> None:
         """Stop the statement that runs now: its reader gets a ReadError."""

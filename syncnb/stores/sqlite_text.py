@@ -8,7 +8,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Constraint", "IndexText", "TableText", "index_text", "table_text"]
+__all__ = [
+    "Constraint",
+    "IndexText",
+    "Node",
+    "TableText",
+    "comma_separated",
+    "index_text",
+    "table_text",
+    "tokens",
+]
 
 TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))
@@ -84,8 +93,8 @@ class IndexText:
 def table_text(sql: str) -> TableText:
     """Cut a CREATE TABLE statement into its facts; an unreadable part is left out."""
     found = TableText()
-    body = next((node for node in _nodes(sql) if node.is_group), None)
-    for item in _split(body.inside if body else ()):
+    body = next((node for node in tokens(sql) if node.is_group), None)
+    for item in comma_separated(body.inside if body else ()):
         if item[0].word in CONSTRAINTS:
             _read_constraints(item, found, columns=())
         else:
@@ -95,12 +104,12 @@ def table_text(sql: str) -> TableText:
 
 def index_text(sql: str) -> IndexText:
     """Cut a CREATE INDEX statement into key parts and predicate."""
-    nodes = _nodes(sql)
+    nodes = tokens(sql)
     at = next((i for i, node in enumerate(nodes) if node.is_group), None)
     if at is None:
         return IndexText()
     parts = []
-    for item in _split(nodes[at].inside):
+    for item in comma_separated(nodes[at].inside):
         kept = item[:-1] if len(item) > 1 and item[-1].word in ("ASC", "DESC") else item
         parts.append(sql[kept[0].start : kept[-1].end])
     after = next((node for node in nodes[at + 1 :] if node.word == "WHERE"), None)
@@ -123,7 +132,7 @@ def _read_constraints(nodes: Sequence[Node], found: TableText, *, columns: tuple
             does = can and [node.word for node in nodes[at + 1 : at + 3]] == ["INITIALLY", "DEFERRED"]
             found.foreign_keys[-1] = Constraint(last.name, last.columns, deferrable=can, deferred=does)
         if node.word in ("KEY", "UNIQUE") and following.is_group:
-            on = tuple(item[0].name for item in _split(following.inside))
+            on = tuple(item[0].name for item in comma_separated(following.inside))
         if _keep(node, following, found, name, on):
             name = None
 
@@ -149,7 +158,7 @@ def _keep(node: Node, following: Node, found: TableText, name: str | None, on: t
     return True
 
 
-def _split(nodes: Sequence[Node]) -> Iterator[list[Node]]:
+def comma_separated(nodes: Sequence[Node]) -> Iterator[list[Node]]:
     """The items between top-level commas."""
     item: list[Node] = []
     for node in nodes:
@@ -163,7 +172,7 @@ def _split(nodes: Sequence[Node]) -> Iterator[list[Node]]:
         yield item
 
 
-def _nodes(sql: str) -> tuple[Node, ...]:
+def tokens(sql: str) -> tuple[Node, ...]:
     """The statement as tokens, with each pair of parentheses as one node."""
     levels: list[list[Node]] = [[]]
     opened: list[int] = []
