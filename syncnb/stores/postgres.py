@@ -19,6 +19,7 @@ from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
+from syncnb.stores.postgres_parameters import Parameters
 from syncnb.stores.postgres_sequences import greatest
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from syncnb.stores.postgres_probes import PostgresProber
     from syncnb.stores.postgres_writer import PostgresWriter
 
-__all__ = ["OLDEST", "Parameters", "PostgresReader", "PostgresStore", "Server"]
+__all__ = ["OLDEST", "PostgresReader", "PostgresStore", "Server"]
 
 OLDEST = 12
 """The oldest major version that can be read."""
@@ -71,39 +72,6 @@ QUERY_CANCELED = "57014"
 
 UNSURE_TLS = ("", "disable", "allow", "prefer", "require")
 """Values of sslmode that do not check who answers."""
-
-
-class Parameters(Mapping[str, str]):
-    """Connection parameters that no repr, `vars`, `asdict` or pickle spells out."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = dict(values)
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._values.items()))
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __deepcopy__(self, memo: object) -> "Parameters":
-        return self
-
-    def __reduce__(self) -> str:
-        raise ConnectError(
-            "a store is not pickled, its password would go with it",
-            hint="pass the name of the environment variable and connect there with env=NAME",
-        )
 
 
 @dataclass(frozen=True, slots=True)
