@@ -112,6 +112,13 @@ class Proof:
     def __bool__(self) -> bool:
         return not self.failed
 
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, part: slice) -> "Proof":
+        """Some of its lines, as a proof of their own: `proof[-3:]`."""
+        return Proof(self.lines[part])
+
     @property
     def failed(self) -> tuple[Line, ...]:
         """The lines that do not hold."""
