@@ -72,7 +72,7 @@ def parsed(plan: "Plan", table: str, column: str, text: str | None) -> Raw:
 
 
 def _said(problem: Problem) -> str:
-    return f"it {problem.why.partition(' would ')[2]}" if problem.what == "lossy" else problem.why
+    return f"it would{problem.why.partition(' would')[2]}" if problem.what == "lossy" else problem.why
 
 
 def _unreadable(text: str, declared: Column, dialect: str) -> str:

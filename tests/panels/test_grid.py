@@ -239,11 +239,13 @@ def test_names_that_are_not_there_are_told(d: sn.TableDiff) -> None:
 def test_without_widgets_it_is_the_table_and_a_line_that_says_what_to_do(d: sn.TableDiff) -> None:
     g = sn.grid(d)
     assert repr(g).startswith(repr(d))
-    assert repr(g).splitlines()[-1].startswith("this is a grid to page, sort, filter and edit: ")
+    assert repr(g).splitlines()[-1].startswith("run this cell in JupyterLab")
     assert "JupyterLab" in g._repr_html_().rpartition("<p class='note'>")[2]
-    bundle = g._repr_mimebundle_()
-    assert set(bundle) == {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
-    assert bundle["text/plain"] == repr(g)
+    twin, widget = g._bundles()
+    assert twin["text/plain"] == repr(g)
+    assert g._repr_html_() in twin["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" in widget
+    assert {widget[name] for name in ("text/plain", "text/html")} == {""}, "said once, above"
 
 
 def test_where_there_is_no_anywidget_the_table_is_shown(
@@ -251,7 +253,8 @@ def test_where_there_is_no_anywidget_the_table_is_shown(
 ) -> None:
     monkeypatch.setitem(sys.modules, "anywidget", None)
     monkeypatch.delitem(sys.modules, "syncnb.panels.grid.widget", raising=False)
-    assert set(sn.grid(d)._repr_mimebundle_()) == {"text/plain", "text/html"}
+    [twin] = sn.grid(d)._bundles()
+    assert set(twin) == {"text/plain", "text/html"}
 
 
 def test_a_grid_needs_no_widget_before_it_is_shown() -> None:

@@ -43,7 +43,7 @@ class Editor {
   async send(text) {
     const reply = await this.wish.send(text);
     if (!reply.refused) return; // the page is drawn anew
-    this.reason.textContent = `${reply.refused}. ${reply.hint}`;
+    this.reason.textContent = `${reply.refused} (${reply.hint})`;
     this.input.setAttribute("aria-invalid", "true");
     this.input.setAttribute("aria-describedby", this.reason.id);
     this.input.focus();

@@ -19,6 +19,7 @@ class Grid {
     this.headings = this.frame.headings;
     this.at = { row: 0, column: 0 }; // row -1 is the heading
     this.widths = null;
+    this.set = false; // whether somebody has set a width
     this.editor = null;
     this.asked = "";
     this.questions = questions(model, (late) => this.late(late));
@@ -182,17 +183,18 @@ class Grid {
     return node;
   }
 
-  /** Widths follow from the first page and stay: a page turn must not move the columns. */
+  /** Widths follow from the first page of what is looked at, and stay: a page turn must not move the columns. */
   measure() {
-    if (!this.widths) {
+    if (!this.widths || (this.page.page === 1 && !this.set)) {
       const probe = make("span", { class: "probe" }, "0000000000");
       this.scroller.append(probe);
       const letter = probe.getBoundingClientRect().width / 10 || 8;
       probe.remove();
       this.widths = this.headings.map((heading, at) => {
-        const longest = Math.max(...this.page.lines.map((line) => letters(line.cells[at][0]) + 2 * line.cells[at][1].length), 0);
+        const longest = Math.max(...this.page.lines.map((line) => letters(line.cells[at][0]) + 2 * [...line.cells[at][1]].filter((mark) => SIGNS[mark]).length), 0);
         const name = heading.side ? Math.max(8, Math.ceil((heading.name.length + 2) / 2)) : letters(heading.name) + 3;
-        return Math.round(Math.min(Math.max(longest, name, 6), heading.role === "key" ? 24 : 34) * letter + 18);
+        const least = { before: 22, after: 22, reason: 16 }[heading.name] ?? 6;
+        return Math.round(Math.min(Math.max(longest, name, least), heading.role === "key" ? 24 : 34) * letter + 18);
       });
     }
     this.columns.replaceChildren(...this.widths.map((width) => make("col", { style: `width:${width}px` })));
@@ -209,6 +211,7 @@ class Grid {
   }
 
   resize(at, width) {
+    this.set = true;
     this.widths[at] = Math.max(36, Math.round(width));
     this.measure();
   }
@@ -299,7 +302,7 @@ class Grid {
 
   async ask(question) {
     const reply = await this.questions.ask(question);
-    if (reply.refused) this.say(`${reply.refused}. ${reply.hint}`, true);
+    if (reply.refused) this.say(`${reply.refused} (${reply.hint})`, true);
     return reply;
   }
 

@@ -1,6 +1,5 @@
 """The grid: a table that a person pages, sorts, filters and, over a plan, edits and decides."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Grid", "grid"]
 
 WITHOUT = (
-    "this is a grid to page, sort, filter and edit: where you see only this table, run the cell in "
-    'JupyterLab or Notebook 7 (pip install "syncnb[lab]")'
+    "run this cell in JupyterLab or Notebook 7 for a grid to page, sort, filter and edit "
+    '(pip install "syncnb[lab]")'
 )
 FACTS = "differences are facts, and take no side: show sn.grid(sn.plan(d, into=...)) to edit and decide"
 
@@ -168,14 +167,24 @@ class Grid:
     def _repr_html_(self) -> str:
         return self._sheet().html()
 
-    def _repr_mimebundle_(
-        self, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
-    ) -> Mapping[str, Any]:
+    def _bundles(self) -> list[dict[str, Any]]:
+        """What is shown: the table as it stands without widgets, and the widget.
+
+        They are two outputs, because JupyterLab shows an error in place of a widget whose kernel is gone, not
+        the table in the same output. Where the widget comes up, its style sheet hides the table.
+        """
         sheet = self._sheet()
-        bundle = {"text/plain": sheet.text(), "text/html": sheet.html()}
+        twin = {"text/plain": sheet.text(), "text/html": f'<div class="syncnb-twin">{sheet.html()}</div>'}
         try:
-            widget = self.widget._repr_mimebundle_()
+            made: Any = self.widget._repr_mimebundle_()
         except Exception:  # whatever ails the widgets of this machine, the table is shown
-            return bundle
-        made = widget[0] if isinstance(widget, tuple) else widget
-        return {**(made or {}), **bundle}
+            return [twin]
+        widget = made[0] if isinstance(made, tuple) else made
+        # An empty text for who shows no widgets: the table is above.
+        return [twin, {**widget, "text/plain": "", "text/html": ""}] if widget else [twin]
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        for bundle in self._bundles():
+            display(bundle, raw=True)  # type: ignore[no-untyped-call]
