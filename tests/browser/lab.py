@@ -27,7 +27,15 @@ QUIET = (
 """A browser that calls nobody, and that runs as root."""
 IDLE = """window.jupyterapp?.shell.currentWidget?.context?.path === '%s'
     && window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'"""
-HARMLESS = ("ResizeObserver loop", "Autofill", "[DOM]", "was preloaded", "WebGL", "GPU")
+HARMLESS = (
+    "widget model not found",
+    "ResizeObserver loop",
+    "Autofill",
+    "[DOM]",
+    "was preloaded",
+    "WebGL",
+    "GPU",
+)
 """Said by Lab and by the browser about themselves."""
 
 

@@ -3,7 +3,7 @@
 class Editor {
   /** wish: text to begin with (null: NULL), label, nullable, send(text) to Python, closed() when it is gone. */
   constructor(cell, wish) {
-    this.cell = cell;
+    this.sent = false;
     this.wish = wish;
     this.input = make("textarea", { rows: 1, spellcheck: "false", "aria-label": wish.label });
     this.input.value = wish.text ?? "";
@@ -15,7 +15,6 @@ class Editor {
     const field = make("div", { class: "editor" }, this.input, ...(wish.nullable ? [nothing] : []), this.reason);
     this.input.addEventListener("input", () => (this.typed = true));
     field.addEventListener("keydown", (event) => this.pressed(event));
-    this.before = [...cell.childNodes];
     cell.classList.add("editing");
     cell.replaceChildren(field);
     this.input.focus();
@@ -34,15 +33,14 @@ class Editor {
   }
 
   close() {
-    this.cell.classList.remove("editing");
-    this.cell.replaceChildren(...this.before);
-    this.wish.closed();
-    this.cell.focus();
+    this.wish.closed(); // which draws the page
   }
 
   async send(text) {
+    this.sent = true; // the page that comes now may take this field's place
     const reply = await this.wish.send(text);
-    if (!reply.refused) return; // the page is drawn anew
+    if (!reply.refused) return;
+    this.sent = false;
     this.reason.textContent = `${reply.refused} (${reply.hint})`;
     this.input.setAttribute("aria-invalid", "true");
     this.input.setAttribute("aria-describedby", this.reason.id);

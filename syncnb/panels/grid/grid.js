@@ -25,7 +25,10 @@ class Grid {
     this.questions = questions(model, (late) => this.late(late));
     this.build(home);
     this.draw();
-    this.onPage = () => this.draw();
+    this.onPage = () => {
+      // What somebody is typing is not swept away by a page that comes late.
+      if (!this.editor || this.editor.sent) this.draw();
+    };
     model.on("change:page", this.onPage);
   }
 
@@ -360,7 +363,11 @@ class Grid {
       label: `New ${heading.name}`,
       nullable: heading.role === "after", // a reason is never NULL
       send: (typed) => this.questions.ask({ do: "set", ...question, text: typed }),
-      closed: () => (this.editor = null),
+      closed: () => {
+        this.editor = null;
+        this.draw();
+        this.reach(true);
+      },
     });
   }
 
