@@ -180,6 +180,17 @@ def test_a_table_without_a_key(tmp_path: Path) -> None:
     assert texts(g.sort("a", descending=True), "a") == ["2", "1"]
 
 
+def test_where_nothing_differs_the_grid_is_empty(tmp_path: Path) -> None:
+    both = sides(tmp_path, DDL, LEFT, LEFT)
+    d = sn.diff(*both, progress=False)
+    for g in (sn.grid(d["t"]), sn.grid(sn.plan(d, into=both[1]))):
+        assert page_of(g)["lines"] == []
+        for at in range(len(g.source.headings)):
+            for question in ({"do": "sort", "at": at}, {"do": "filter", "text": "1", "columns": [at]}):
+                assert answer(g, {"id": 1, **question}) == {"id": 1}
+        assert "line 0" in answer(g, {"id": 1, "do": "decide", "line": 0})["refused"]
+
+
 def test_a_million_rows_open_as_fast_as_a_thousand(d: sn.TableDiff) -> None:
     """Nothing is asked of the rows that are not in sight."""
     import time

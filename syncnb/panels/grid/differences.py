@@ -90,8 +90,12 @@ class Differences:
                 cells[place] = cell.marked(mark or self._mark(row, at, side))
         return cells
 
+    @cached_property
+    def _key_at(self) -> frozenset[int]:
+        return frozenset(self.diff.pair.columns.index(column) for column in self.diff.pair.key)
+
     def _mark(self, row: int, at: int, side: Side | None) -> str:
-        if self.diff.pair.columns[at] in self.diff.pair.key:
+        if at in self._key_at:
             return ""
         return "d" if side is not None and self.diff.differs[row, at] else "s"
 

@@ -21,6 +21,8 @@ class Grid {
     this.widths = null;
     this.set = false; // whether somebody has set a width
     this.editor = null;
+    this.rows = [];
+    this.template = this.blank();
     this.asked = "";
     this.questions = questions(model, (late) => this.late(late));
     this.build(home);
@@ -133,8 +135,13 @@ class Grid {
     const { page } = this;
     const held = this.body.contains(this.root.getRootNode().activeElement);
     this.editor = null;
-    this.rows = page.lines.map((line, row) => this.row(line, row));
-    this.body.replaceChildren(...this.rows);
+    for (const cell of this.body.querySelectorAll(".editing, .refused")) cell.marks = null; // to be made anew
+    while (this.rows.length > page.lines.length) this.rows.pop().remove();
+    while (this.rows.length < page.lines.length) {
+      this.rows.push(this.template.cloneNode(true));
+      this.body.append(this.rows.at(-1));
+    }
+    page.lines.forEach((line, at) => this.fill(this.rows[at], line, at));
     this.table.setAttribute("aria-rowcount", page.matching + 2);
     this.table.setAttribute("aria-colcount", this.headings.length);
     this.leaves.forEach((leaf, at) => {
@@ -165,30 +172,46 @@ class Grid {
     return rows + of + (page.edited ? ` · ${number(page.edited)} decided here` : "");
   }
 
-  row(line, row) {
-    const node = make("tr", { role: "row", "aria-rowindex": this.page.start + row + 3, class: line.state.replace(" ", "-") });
-    line.cells.forEach(([text, marks], at) => {
-      const heading = this.headings[at];
+  /** A row without a text: all others are copies of it, and a page turn only changes their texts. */
+  blank() {
+    const cells = this.headings.map((heading, at) => {
       const key = heading.role === "key";
-      const cell = make(key ? "th" : "td", {
+      const attributes = {
         role: key ? "rowheader" : "gridcell", scope: key ? "row" : undefined, tabindex: -1, "aria-colindex": at + 1,
-        class: [heading.role, heading.side, heading.number ? "number" : "", ...Array.from(marks, (mark) => LOOKS[mark])].join(" "),
         "aria-readonly": this.frame.decides && !key ? String(!heading.editable) : undefined,
-        "aria-label": marks.includes("a") ? "no such row" : undefined,
-      });
-      for (const mark of marks) {
-        // A blank behind each sign, so that it is a word of its own for who hears it.
-        if (SIGNS[mark]) cell.append(make("span", { class: "sign", role: "img", "aria-label": SIGNS[mark][1] }, SIGNS[mark][0]), " ");
-      }
-      cell.append(make("bdi", { class: "text" }, text));
-      node.append(cell);
+      };
+      return make(key ? "th" : "td", attributes, make("bdi", { class: "text" }));
     });
-    return node;
+    return make("tr", { role: "row" }, ...cells);
+  }
+
+  fill(row, line, at) {
+    row.className = line.state.replace(" ", "-");
+    row.setAttribute("aria-rowindex", this.page.start + at + 3);
+    line.cells.forEach(([text, marks], column) => {
+      const cell = row.children[column];
+      if (cell.marks !== marks) this.mark(cell, marks, this.headings[column]);
+      if (cell.words !== text) cell.querySelector(".text").textContent = cell.words = text;
+    });
+  }
+
+  mark(cell, marks, heading) {
+    const looks = [heading.role, heading.side, heading.number ? "number" : "", ...Array.from(marks, (mark) => LOOKS[mark])];
+    cell.className = looks.filter(Boolean).join(" ");
+    // A blank behind each sign, so that it is a word of its own for who hears it.
+    const signs = [...marks].filter((mark) => SIGNS[mark]).flatMap((mark) => [
+      make("span", { class: "sign", role: "img", "aria-label": SIGNS[mark][1] }, SIGNS[mark][0]), " ",
+    ]);
+    cell.replaceChildren(...signs, make("bdi", { class: "text" }));
+    if (marks.includes("a")) cell.setAttribute("aria-label", "no such row");
+    else cell.removeAttribute("aria-label");
+    [cell.marks, cell.words] = [marks, ""];
   }
 
   /** Widths follow from the first page of what is looked at, and stay: a page turn must not move the columns. */
   measure() {
-    if (!this.widths || (this.page.page === 1 && !this.set)) {
+    const fresh = !this.widths || (this.page.page === 1 && !this.set);
+    if (fresh) {
       const probe = make("span", { class: "probe" }, "0000000000");
       this.scroller.append(probe);
       const letter = probe.getBoundingClientRect().width / 10 || 8;
@@ -200,12 +223,17 @@ class Grid {
         return Math.round(Math.min(Math.max(longest, name, least), heading.role === "key" ? 24 : 34) * letter + 18);
       });
     }
+    if (fresh || this.rows.some((row) => !row.placed)) this.lay();
+  }
+
+  lay() {
     this.columns.replaceChildren(...this.widths.map((width) => make("col", { style: `width:${width}px` })));
     this.table.style.width = `${this.widths.reduce((sum, width) => sum + width, 0)}px`;
     const keys = this.headings.map((heading, at) => (heading.role === "key" ? this.widths[at] : 0));
     const room = this.scroller.clientWidth;
     const loose = room > 0 && keys.reduce((sum, width) => sum + width, 0) > 0.6 * room;
     this.root.classList.toggle("loose", loose); // no key stays in sight where it would cover the rest
+    for (const row of this.rows) row.placed = true;
     keys.forEach((width, at) => {
       if (!width) return;
       const left = `${keys.slice(0, at).reduce((sum, each) => sum + each, 0)}px`;
@@ -216,7 +244,7 @@ class Grid {
   resize(at, width) {
     this.set = true;
     this.widths[at] = Math.max(36, Math.round(width));
-    this.measure();
+    this.lay();
   }
 
   drag(event, at) {

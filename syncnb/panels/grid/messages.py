@@ -49,14 +49,14 @@ def page_of(grid: "Grid") -> Said:
 def answer(grid: "Grid", message: Mapping[str, Any]) -> Said:
     """Do what was asked, and the reply to it: `refused` with the reason, or whatever it gives.
 
-    A message of any form gets a reply: an exception here would be lost in the kernel's log.
+    A message of any form gets a reply, whatever goes wrong: an exception would be lost in the kernel's log.
     """
     number = message.get("id") if isinstance(message, Mapping) else None
     try:
         return {"id": number, **_VERBS[str(message["do"])](grid, message)}
     except SyncnbError as error:
         return {"id": number, "refused": _line(error.message), "hint": _line(error.hint)}
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except Exception as error:
         return {
             "id": number,
             "refused": _line(f"not understood: {type(error).__name__}: {error}"),
