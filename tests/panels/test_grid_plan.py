@@ -1,11 +1,14 @@
 """The grid over a plan: its lines are those of the preview, and what is done in it is what `decide` does."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import syncnb as sn
@@ -55,7 +58,7 @@ def same_as_preview(p: sn.Plan) -> None:
     assert len(g) == len(lines)
     for column, at in (("table", 0), ("key", 1), ("verb", 7), ("decision", DECISION), ("hazard", 9)):
         assert shown(g, at) == ["" if v is pd.NA else v for v in lines[column]], column
-    for column, at, there in (("before", BEFORE, "delete update"), ("after", AFTER, "insert update")):
+    for column, at, there in (("before", BEFORE, "delete update map"), ("after", AFTER, "insert update map")):
         wanted = [
             ("∅" if value is pd.NA else "''" if value == "" else value)
             if verb in there and name is not pd.NA
@@ -75,6 +78,42 @@ def test_its_lines_are_those_of_the_preview(both: Sides, words: dict[str, Any]) 
     lines = p.preview()
     lines.loc[lines["key"] == "1", ["decision", "reason"]] = ["keep", "by hand"]
     same_as_preview(p.decide(lines))
+
+
+def test_ids_that_mean_the_same_are_told_and_cannot_be_decided(bench: Workbench) -> None:
+    ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, v INTEGER)"
+    local = bench.sqlite(ddl, "INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)")
+    bench.postgresql(ddl, "INSERT INTO t VALUES (1, 'b', 9), (2, 'a', 1), (3, 'd', 4)")
+    remote = sn.connect(bench.last, writable=True)
+    d = sn.diff(local, remote, ids="meaningless", progress=False)
+    p = sn.plan(d, into=remote, resolve=sn.take_local)
+    assert p.maps
+    same_as_preview(p)
+    g = sn.grid(p)
+    line = next(n for n in range(len(g)) if g.source.find(n)[0].fixed)  # type: ignore[attr-defined]
+    for question in ({"do": "decide"}, {"do": "set", "at": AFTER, "text": "7"}, {"do": "begin", "at": AFTER}):
+        said = answer(g, {"id": 1, "line": line, **question})
+        assert "tells which id means the same" in said["refused"]
+    assert g.code == ""
+    differing = sn.grid(d["t"])
+    assert [line.state for line in differing.view.lines()] == [
+        state.replace("_", " ") for state in d["t"].rows.sort_values("state")["state"]
+    ]
+
+
+def test_a_row_that_may_be_two_things_is_a_conflict(bench: Workbench) -> None:
+    ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, v INTEGER)"
+    local = bench.sqlite(ddl, "INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)")
+    remote = bench.sqlite(ddl, "INSERT INTO t VALUES (1, 'z', 9), (2, 'b', 3)")
+    d = sn.diff(local, remote, progress=False)
+    g = sn.grid(d["t"])
+    wanted = dict(zip(d["t"].rows["id"], d["t"].rows["state"], strict=True))
+    assert {int(line.cells[0].text): line.state for line in g.view.lines()} == wanted
+    assert set(g.source.choices) == set(wanted.values())
+    for state in g.source.choices:
+        assert [line.state for line in g.filter(state=state).view.lines()] == [state]
+    g.filter().sort("state")
+    assert len(g) == 2
 
 
 def test_the_lines_of_an_undo_leave_out_what_stays(both: Sides) -> None:
@@ -115,6 +154,24 @@ FILTERS: dict[str, tuple[dict[str, Any], int]] = {
 @pytest.mark.parametrize(("words", "count"), FILTERS.values(), ids=FILTERS)
 def test_filtered(both: Sides, words: dict[str, Any], count: int) -> None:
     assert len(sn.grid(planned(both)).filter(**words)) == count
+
+
+def test_a_great_plan_opens_as_fast_as_a_small_one(both: Sides) -> None:
+    p = planned(both, resolve=sn.take_local)
+
+    def many(rows: int) -> sn.Plan:
+        at = pa.array(np.zeros(rows, dtype=np.int64))
+        return replace(p, blocks=tuple(block.take(at) for block in p.blocks))
+
+    def seconds(plan: sn.Plan) -> float:
+        started = time.perf_counter()
+        g = sn.grid(plan)
+        page_of(g), repr(g)
+        return time.perf_counter() - started
+
+    few, lots = many(1_000), many(300_000)
+    seconds(few)
+    assert min(seconds(lots) for _ in range(3)) < 3 * min(seconds(few) for _ in range(3)) + 0.2
 
 
 # --- decisions ---
@@ -179,7 +236,7 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "a fraction": (("t", 1, "n", "1.5"), r"it is not a whole number"),
     "no text where there are numbers": (("t", 1, "n", ""), r"it is not a whole number"),
     "no day": (("t", 2, "at", "2026-02-30"), r"it is no date or stamp"),
-    "NULL where none may be": (("t", 1, "name", None), r"t\.name cannot be NULL"),
+    "NULL where none may be": (("t", 1, "name", None), r"t\.name may not be NULL"),
     "no bytes": (("t", 4, "data", "hello"), r"it is not bytes such as"),
     "a key": (("t", 4, "id", "5"), r"t\.id identifies the row"),
     "a row that is deleted": (("t", 3, "n", "5"), r"t 3 is deleted"),

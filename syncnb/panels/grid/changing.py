@@ -142,7 +142,7 @@ def code(preview: Preview, by: str) -> str:
 def line_of(preview: Preview, table: str, key: str, column: str | None = None) -> int:
     """The number of a line, or of the first one of a row. Raises PlanError where there is none."""
     for part in preview.parts:
-        if part.block is not None and part.table != table:
+        if part.fixed or (part.block is not None and part.table != table):
             continue
         row = pc.index(part.key_texts, key).as_py()
         while row >= 0 and part.block is None and part.open[row].table != table:
@@ -163,16 +163,18 @@ def _editable(preview: Preview, line: int) -> tuple[Part, int]:
         raise PlanError(f"{table} {key} cannot be written: {part.open[row].why}", hint="decide on the row")
     if not part.block.after:
         raise PlanError(f"{table} {key} is deleted: it has no value", hint="decide keep to leave the row")
+    _check_row(preview, line)
     if name in part.block.key:
         raise PlanError(f"{table}.{name} identifies the row", hint="edit another column")
-    _check_row(preview, line)
     return part, row
 
 
 def _check_row(preview: Preview, line: int) -> None:
-    """A decision names its row by table and key; raises PlanError where that names two."""
+    """A decision names its row by table and key; raises PlanError where that names two, or an id."""
     table, key, _ = preview.place(line)
-    parts = [part for part in preview.parts if part.block is not None and part.table == table]
+    if preview.find(line)[0].fixed:
+        raise PlanError(f"{table} {key} tells which id means the same", hint="decide on the row itself")
+    parts = [part for part in preview.parts if part.block and part.table == table and not part.fixed]
     types = {part.block.keys[0].type for part in parts if part.block}
     single = all(part.block is not None and len(part.block.keys) == 1 for part in parts)
     if single and len(types) == 1 and types <= {pa.int64(), pa.string(), pa.binary(), pa.bool_()} - {MIXED}:

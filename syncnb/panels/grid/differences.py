@@ -8,18 +8,19 @@ import numpy as np
 import pyarrow as pa
 
 from syncnb.changes import ColumnPair, RowSet, TableDiff
+from syncnb.changes.explaining import explanation
 from syncnb.changes.keys import key_text
 from syncnb.panels.grid.columns import Mask, holding, typed
 from syncnb.panels.grid.shown import ABSENT, Heading, Line, Shown, shown_all, whole
 from syncnb.panels.grid.view import Rows
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import Raw
-from syncnb.values.reading import why
 from syncnb.values.rules import Side
 
 __all__ = ["Differences"]
 
-STATES = ("changed", "only local", "only remote")
+STATES = ("changed", "only local", "only remote", "conflict")
+"""As rows come; a conflict is a changed row that may be one thing or two."""
 NUMBERS = (Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT, Kind.FLOAT4)
 
 
@@ -37,7 +38,21 @@ class Differences:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        return tuple(state for state, size in zip(STATES, self.sizes, strict=True) if size)
+        unsure = int(self.diff.unsure.sum())
+        sizes = (self.sizes[0] - unsure, *self.sizes[1:], unsure)
+        return tuple(state for state, size in zip(STATES, sizes, strict=True) if size)
+
+    @property
+    def _states(self) -> Rows:
+        """The state of every row, by its number in STATES."""
+        states = np.repeat(np.arange(3), self.sizes)
+        if len(self.diff.unsure):
+            states[: self.sizes[0]][self.diff.unsure] = 3
+        return states
+
+    def _state(self, row: int) -> str:
+        code = int(np.searchsorted(self.ends, row, side="right"))
+        return STATES[3] if code == 0 and self.diff.is_unsure(row) else STATES[code]
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -71,13 +86,13 @@ class Differences:
         states = np.searchsorted(self.ends, rows, side="right")
         columns = [self._cells(rows, states, *where[1:]) for where in self._plan]
         return [
-            Line(int(row), STATES[state], [column[at] for column in columns])
-            for at, (row, state) in enumerate(zip(rows, states, strict=True))
+            Line(int(row), self._state(int(row)), [column[at] for column in columns])
+            for at, row in enumerate(rows)
         ]
 
     def _cells(self, rows: Rows, states: Rows, at: int, side: Side | None) -> list[Shown]:
         if at < 0:
-            return [Shown(STATES[state]) for state in states]
+            return [Shown(self._state(int(row))) for row in rows]
         cells = [ABSENT] * len(rows)
         for state, (there, mark) in enumerate((("changed", ""), ("local", "l"), ("remote", "r"))):
             places = np.flatnonzero(states == state)
@@ -121,14 +136,14 @@ class Differences:
     def keys(self, at: int) -> Sequence[pa.Array]:
         _, column, side = self._plan[at]
         if column < 0:
-            return [pa.array(np.repeat(np.arange(3), self.sizes))]
+            return [pa.array(self._states)]
         return [typed(self.diff.pair.columns[column].rule, self._parts(column, side))]
 
     def holding(self, text: str, at: int) -> Mask:
         _, column, side = self._plan[at]
         if column < 0:
             found = [text.casefold() in state for state in STATES]
-            return np.repeat(np.array(found, dtype=np.bool_), self.sizes)
+            return np.array(found, dtype=np.bool_)[self._states]
         rule = self.diff.pair.columns[column].rule
         masks = [holding(array, text, rule) for array, _ in self._parts(column, side)]
         for state, mask in zip(("changed", "local", "remote"), masks, strict=True):
@@ -137,7 +152,7 @@ class Differences:
         return np.concatenate(masks)
 
     def chosen(self, choice: str) -> Mask:
-        return np.repeat(np.array([state == choice for state in STATES]), self.sizes)
+        return np.array([state == choice for state in STATES])[self._states]
 
     def about(self, row: int, at: int) -> list[tuple[str, str]]:
         heading, column, _ = self._plan[at]
@@ -146,17 +161,18 @@ class Differences:
         pair = self.diff.pair
         key = key_text(pair, [there[pair.columns.index(part)] for part in pair.key]) if pair.key else ""
         if column < 0 or local is None or remote is None:
-            state = STATES[int(np.searchsorted(self.ends, row, side="right"))]
+            state = self._state(row)
             only = [] if column < 0 else [(state, whole(there[column], pair.columns[column].rule))]
-            count = int(self.diff.differs[row].sum()) if state == "changed" else 0
+            count = int(self.diff.differs[row].sum()) if row < self.sizes[0] else 0
             said = f"{count} cells differ" if count else f"the row is {state}"
             return [("", " ".join(filter(None, [key, heading.name]))), *only, ("why", said)]
         rule = pair.columns[column].rule
+        explained = explanation(pair, column, local, remote, self.diff.parents.get(pair.columns[column].name))
         told = [(side, whole(value[column], rule)) for side, value in (("local", local), ("remote", remote))]
         return [
             ("", " ".join(filter(None, [key, heading.name]))),
             *told,
-            ("why", why(rule, local[column], remote[column])),
+            ("why", explained.why),
         ]
 
     def _sides(self, row: int) -> tuple[tuple[Raw, ...] | None, tuple[Raw, ...] | None]:

@@ -11,8 +11,8 @@ import pyarrow as pa
 from syncnb.panels.grid.columns import texts
 from syncnb.panels.grid.view import Rows
 from syncnb.planning import OpenRow, Plan
-from syncnb.planning.previewing import key_of
-from syncnb.steps import Block
+from syncnb.planning.previewing import ID_FOUND, ID_MADE, key_of
+from syncnb.steps import Block, IdMap
 from syncnb.values import arrays
 from syncnb.values.raw import MIXED, to_python
 from syncnb.values.reading import as_text
@@ -58,6 +58,11 @@ class Part:
             return range(row * width, (row + 1) * width)
         start, end = np.searchsorted(self.places, [row * width, (row + 1) * width]).tolist()
         return range(start, end)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nobody can decide about these lines: they only tell which ids mean the same thing."""
+        return self.block is not None and self.block.verb not in ("insert", "update", "delete")
 
     @property
     def table(self) -> str:
@@ -110,6 +115,7 @@ def parts_of(plan: Plan) -> list[Part]:
     start = 0
     for step, block, decision in (
         *((step, block, "apply") for step, block in enumerate(plan.blocks, 1)),
+        *((None, _mapped(each), "apply") for each in plan.maps),
         *((None, block, "open") for block in plan.undecided),
     ):
         found.append(Part(start, block, (), step, decision, _places(block)))
@@ -117,6 +123,15 @@ def parts_of(plan: Plan) -> list[Part]:
     if plan.open:
         found.append(Part(start, None, plan.open, None, "open", None))
     return found
+
+
+def _mapped(each: IdMap) -> Block:
+    """The ids of an id map, written as if they were rows: the source's before, the target's after."""
+    own, there = pa.array(each.source, pa.string()), pa.array(each.target, pa.string())
+    found = len(each) - each.fresh
+    whys = tuple(ID_FOUND if at < found else ID_MADE for at in range(len(each)))
+    verb: Any = "map"
+    return Block(each.table, verb, (each.key,), (each.key,), (own,), (own,), (there,), whys=whys)
 
 
 def _places(block: Block) -> "Rows | None":

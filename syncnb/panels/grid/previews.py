@@ -90,11 +90,12 @@ class Preview:
         """What is decided by now."""
         part, row, _ = self.find(line)
         as_drawn = part.open[row].decision if part.block is None else part.decision
-        return self.edits.decisions.get(self.place(line)[:2], as_drawn)
+        return as_drawn if part.fixed else self.edits.decisions.get(self.place(line)[:2], as_drawn)
 
     def reason(self, line: int) -> str:
         part, row, _ = self.find(line)
-        return self.edits.reasons.get(self.place(line)[:2], self.reason_drawn(part, row))
+        drawn = self.reason_drawn(part, row)
+        return drawn if part.fixed else self.edits.reasons.get(self.place(line)[:2], drawn)
 
     @staticmethod
     def reason_drawn(part: Part, row: int) -> str:
@@ -113,7 +114,7 @@ class Preview:
         mark = MARKS.get(decision, "")
         reason = self.reason(line)
         verb, why = _words(part, row)
-        changed = (table, key) in self.edits.decisions
+        changed = not part.fixed and (table, key) in self.edits.decisions
         return Line(
             line,
             decision,
