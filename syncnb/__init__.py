@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syncnb.examples import demo
     from syncnb.journal.history import Runs, history
     from syncnb.journal.purging import purge
+    from syncnb.panels.grid import Grid, grid
     from syncnb.planning import Plan, load_plan, plan, undo
     from syncnb.replacing import Damage, what_replace_would_do
     from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
@@ -63,6 +64,7 @@ __all__ = [
     "Explanation",
     "Finding",
     "Findings",
+    "Grid",
     "Hazard",
     "KeySuggestions",
     "Mismatch",
@@ -96,6 +98,7 @@ __all__ = [
     "diagnose",
     "diff",
     "explain_conflict",
+    "grid",
     "history",
     "insert_only",
     "load_plan",
@@ -123,6 +126,8 @@ _HOMES = {
     "Runs": "syncnb.journal.history",
     "history": "syncnb.journal.history",
     "purge": "syncnb.journal.purging",
+    "Grid": "syncnb.panels.grid",
+    "grid": "syncnb.panels.grid",
     "Plan": "syncnb.planning",
     "load_plan": "syncnb.planning",
     "plan": "syncnb.planning",

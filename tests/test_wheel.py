@@ -78,7 +78,11 @@ def test_it_holds_all_of_the_package_and_the_notebooks_and_nothing_else(wheel: P
     }
     notebooks = {f"syncnb/notebooks/{path.name}" for path in (PROJECT / "notebooks").glob("*.ipynb")}
     assert there == package | notebooks
-    assert any(name.endswith(".css") for name in there)
+    assert {
+        "syncnb/panels/grid/grid.css",
+        "syncnb/panels/grid/grid.js",
+        "syncnb/rendering/tables.css",
+    } <= there
     assert notebooks
 
 

@@ -60,9 +60,9 @@ def test_columns_that_an_insert_leaves_out_are_told(bench: Workbench) -> None:
 
 EDITS: dict[str, tuple[str, str, str, Any]] = {
     "a number with too many digits behind the point": ("n", "numeric(6,2)", "1.239", "would become"),
-    "a number that is too great": ("n", "numeric(6,2)", "99999", "cannot hold"),
+    "a number that is too great": ("n", "numeric(6,2)", "99999", "cannot be"),
     "a number out of range": ("n", "smallint", "40000", "out of the range"),
-    "a text that is too long": ("n", "varchar(3)", "abcd", "cannot hold"),
+    "a text that is too long": ("n", "varchar(3)", "abcd", "cannot be"),
     "NULL where none may be": ("n", "integer NOT NULL", sn.NULL, "may not be NULL"),
     "no number": ("n", "integer", "4.5", "cannot be"),
 }

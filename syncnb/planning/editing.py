@@ -11,14 +11,11 @@ import pyarrow as pa
 from syncnb.errors import PlanError
 from syncnb.planning.hazards import COUNTED, counted_hazards
 from syncnb.planning.ordering import Left, Ordered, in_order, keys_of
+from syncnb.planning.parsing import parsed
 from syncnb.planning.previewing import key_of
 from syncnb.resolving import NULL
-from syncnb.schema import Column
 from syncnb.steps import Block, Hazard
-from syncnb.values.kinds import Kind
-from syncnb.values.pairing import rule_for
 from syncnb.values.raw import Raw, concat, from_python, to_python
-from syncnb.values.writing import write_column
 
 if TYPE_CHECKING:
     from syncnb.planning.plans import OpenRow, Plan
@@ -181,58 +178,11 @@ def _applied(plan: "Plan", word: Any) -> bool | None:
 
 def _value(plan: "Plan", table: str, column: str, text: Any) -> Raw:
     """An edited value in the raw form of its column. Raises PlanError for one that it cannot hold."""
-    told = next((each for each in plan.columns.get(table, ()) if each.name == column), None)
     if isinstance(text, str) and text == NULL:
-        if told is not None and not told.nullable:
-            raise PlanError(f"{table}.{column} may not be NULL", hint="write a value, or keep the row")
-        return None
+        return parsed(plan, table, column, None)
     if text is None or text is pd.NA or (isinstance(text, float) and text != text):
         raise PlanError(f"{table}.{column} was set to {text}", hint="write sn.NULL for NULL, or a value")
-    samples = [
-        value
-        for block in (*plan.blocks, *plan.undecided)
-        if block.table == table and column in block.columns
-        for arrays in (block.before, block.after)
-        if arrays
-        for value in to_python(arrays[block.columns.index(column)])
-        if value is not None
-    ]
-    kinds = {type(value) for value in samples} or {str}
-    value = _parsed(str(text), kinds, f"{table}.{column}")
-    return value if told is None else _held(plan, f"{table}.{column}", told, value)
-
-
-def _held(plan: "Plan", where: str, column: Column, value: Raw) -> Raw:
-    """The value as the column will hold it. Raises PlanError where it would not be the same."""
-    kind = Kind(column.kind)
-    written = write_column(rule_for(kind, kind), from_python([value]), "local", column, plan.target.dialect)
-    for problem in written.problems:
-        raise PlanError(
-            f"{where} ({column.type}) cannot hold {value!r}: {problem.why}",
-            hint="write a value that fits, or keep the row",
-        )
-    # SQLite keeps a value as it is written; PostgreSQL prints it in its own way.
-    return to_python(written.array)[0] if plan.target.dialect == "postgresql" else value
-
-
-def _parsed(text: str, kinds: set[type], where: str) -> Raw:
-    try:
-        if kinds == {bool} and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        if kinds == {int}:
-            return int(text)
-        if kinds == {float}:
-            return float(text)
-        if kinds == {bytes} and text.startswith("\\x"):
-            return bytes.fromhex(text[2:])
-        if kinds == {int, float}:
-            return int(text) if text.lstrip("+-").isdigit() else float(text)
-        if str in kinds:
-            return text
-    except ValueError:
-        pass
-    names = " or ".join(sorted(kind.__name__ for kind in kinds))
-    raise PlanError(f"{where} cannot be {text!r}", hint=f"it holds values such as {names}")
+    return parsed(plan, table, column, str(text))
 
 
 def _parts(

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
     from syncnb.planning.plans import Plan
 
-__all__ = ["key_of", "plan_sheet", "preview", "statements"]
+__all__ = ["ID_FOUND", "ID_MADE", "key_of", "plan_sheet", "preview", "statements"]
 
 COLUMNS = ("step", "table", "verb", "key", "column", "before", "after", "why", "hazard", "decision", "reason")
 IN_SIGHT = 8
+PIECE = 5_000
+ID_FOUND, ID_MADE = "the same thing there", "that id is another thing there: a fresh one"
+"""Why an id of the source is another one in the target."""
 
 
 def key_of(values: tuple[Raw, ...]) -> str:
@@ -44,20 +47,31 @@ def _lines(plan: "Plan") -> Iterator[tuple[Any, ...]]:
     for hazard in plan.hazards:
         hazards[hazard.table] = ", ".join(filter(None, [hazards.get(hazard.table), hazard.name]))
     for step, block in enumerate(plan.blocks, 1):
-        yield from _block_lines(block, step, hazards.get(block.table, ""), "apply")
+        for piece in _pieces(block):
+            yield from _block_lines(piece, step, hazards.get(block.table, ""), "apply")
     for each in plan.maps:
         yield from _map_lines(each)
     for block in plan.undecided:
-        yield from _block_lines(block, None, "", "open")
+        for piece in _pieces(block):
+            yield from _block_lines(piece, None, "", "open")
     for row in plan.open:
         yield (None, row.table, row.verb, row.key, None, None, None, row.why, "", row.decision, row.reason)
+
+
+def _pieces(block: Block) -> Iterator[Block]:
+    """The block in pieces, so that the first lines of a great one do not wait for its last."""
+    if len(block) <= PIECE:
+        yield block
+        return
+    for start in range(0, len(block), PIECE):
+        yield block.take(pa.array(range(start, min(start + PIECE, len(block))), pa.int64()))
 
 
 def _map_lines(each: IdMap) -> Iterator[tuple[Any, ...]]:
     """Ids that mean the same thing: the source's before, the target's after."""
     found = len(each) - each.fresh
     for at, (own, there) in enumerate(zip(each.source, each.target, strict=True)):
-        why = "the same thing there" if at < found else "that id is another thing there: a fresh one"
+        why = ID_FOUND if at < found else ID_MADE
         yield (None, each.table, "map", own, each.key, own, there, why, "", "apply", "")
 
 

@@ -43,9 +43,14 @@ def visible(text: str) -> str:
     """
     if text == "":
         return "''"
-    shown = "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in HIDING else char
-        for char in text
+    # Most texts hide nothing, and Python knows that at once.
+    shown = (
+        text
+        if text.isprintable()
+        else "".join(
+            char.encode("unicode_escape").decode() if unicodedata.category(char) in HIDING else char
+            for char in text
+        )
     )
     # A blank at an end is the one difference that no eye finds.
     return f"'{shown}'" if shown != shown.strip() else shown
