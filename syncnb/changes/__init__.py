@@ -1,6 +1,6 @@
 """Facts: what differs between two stores. They take no side and hold no connection."""
 
-from syncnb.changes.conflicts import Conflict, ConflictClass
+from syncnb.changes.conflicts import Conflict, ConflictClass, Conflicts
 from syncnb.changes.diff import Diff
 from syncnb.changes.ids import Ids
 from syncnb.changes.pairs import ColumnPair, Link, TablePair, Uncompared
@@ -10,6 +10,7 @@ __all__ = [
     "ColumnPair",
     "Conflict",
     "ConflictClass",
+    "Conflicts",
     "Counts",
     "Diff",
     "Ids",

@@ -100,8 +100,8 @@ def _without(diff: "TableDiff", gone: Mapping[str, list[int]], taken: Sequence[A
         only_local=_take(diff.only_local, left["only_local"]),
         only_remote=_take(diff.only_remote, left["only_remote"]),
         cell_counts={name: int(n) for name, n in zip(diff.cell_names, cells, strict=True) if n},
-        conflicts=tuple(
-            c for c in diff.conflicts if not ({str(c.local_id)} & keys and c.local_id == c.remote_id)
+        conflicts=diff.conflicts.where(
+            [not (str(ours) in keys and ours == theirs) for ours, theirs in diff.conflicts.ids]
         ),
         accepted=tuple(taken),
     )

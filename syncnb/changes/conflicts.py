@@ -1,19 +1,21 @@
 """Conflicts of identity: one id and two things, one thing and two ids, and what nobody can tell."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
+import numpy as np
 import pyarrow as pa
 
 from syncnb.rendering import frame
-from syncnb.values.raw import Raw
+from syncnb.values.raw import Raw, to_python
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "Conflict", "ConflictClass", "conflicts_frame"]
+__all__ = ["COLUMNS", "Conflict", "ConflictClass", "Conflicts", "conflicts_frame"]
 
 
 class ConflictClass(Enum):
@@ -51,6 +53,90 @@ class Conflict:
     remote_children: int = 0
     why: str = ""
     """The evidence."""
+
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+Words = Callable[[Numbers], Sequence[Conflict]]
+"""Makes the conflicts at these places of a table's list."""
+AT_ONCE = 10_000
+"""Conflicts put in words in one go."""
+
+
+class Conflicts(Sequence[Conflict]):
+    """The conflicts of one table, in words only when looked at: there may be very many, of which few are read.
+
+    How many there are, their classes and ids are at hand. `local_ids` and `remote_ids` are raw, NULL where
+    the side has no row.
+    """
+
+    __slots__ = ("_places", "_words", "kinds", "local_ids", "remote_ids")
+
+    def __init__(
+        self,
+        kinds: Sequence[ConflictClass] = (),
+        local_ids: pa.Array | None = None,
+        remote_ids: pa.Array | None = None,
+        words: Words = lambda _: (),
+        places: Numbers | None = None,
+    ) -> None:
+        self.kinds = tuple(kinds)
+        self.local_ids = pa.nulls(0) if local_ids is None else local_ids
+        self.remote_ids = pa.nulls(0) if remote_ids is None else remote_ids
+        self._words = words
+        self._places = np.arange(len(self.kinds)) if places is None else places
+
+    @property
+    def counted(self) -> Counter[ConflictClass]:
+        """How many there are of each class, in the order in which they come."""
+        return Counter(self.kinds)
+
+    @property
+    def ids(self) -> Iterator[tuple[Raw, Raw]]:
+        """Both ids of each."""
+        return zip(to_python(self.local_ids), to_python(self.remote_ids), strict=True)
+
+    def of(self, *kinds: ConflictClass) -> "Conflicts":
+        """Those of these classes."""
+        return self.where([kind in kinds for kind in self.kinds])
+
+    def where(self, chosen: Sequence[bool]) -> "Conflicts":
+        """Those that are chosen."""
+        return self._take(np.flatnonzero(np.asarray(chosen, dtype=np.bool_)))
+
+    def _take(self, rows: Numbers) -> "Conflicts":
+        wanted = pa.array(rows)
+        return Conflicts(
+            [self.kinds[row] for row in rows.tolist()],
+            self.local_ids.take(wanted),
+            self.remote_ids.take(wanted),
+            self._words,
+            self._places[rows],
+        )
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def __iter__(self) -> Iterator[Conflict]:
+        for start in range(0, len(self), AT_ONCE):
+            yield from self._words(self._places[start : start + AT_ONCE])
+
+    @overload
+    def __getitem__(self, at: int) -> Conflict: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Conflicts": ...
+    def __getitem__(self, at: int | slice) -> "Conflict | Conflicts":
+        if isinstance(at, slice):
+            return self._take(np.arange(len(self))[at])
+        place = range(len(self))[at]
+        return self._words(self._places[place : place + 1])[0]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Conflicts | tuple):
+            return NotImplemented
+        return self is other or (len(self) == len(other) and tuple(self) == tuple(other))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
 
 
 COLUMNS = (

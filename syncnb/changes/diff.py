@@ -1,6 +1,5 @@
 """What differs between two stores: one value for all tables."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -148,8 +147,8 @@ def _row_notes(table: TableDiff) -> Iterator[str]:
         rows = "1 row differs" if len(table.accepted) == 1 else f"{len(table.accepted):,} rows differ"
         yield f"{rows} and {'is' if len(table.accepted) == 1 else 'are'} accepted (.accepted_rows)"
     if table.conflicts:
-        kinds = Counter(conflict.kind.value for conflict in table.conflicts)
-        told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        kinds = table.conflicts.counted
+        told = ", ".join(f"{count:,} {kind.value}" for kind, count in kinds.items())
         yield f"same id is not always same thing: {told} (.conflicts)"
 
 

@@ -65,6 +65,17 @@ class Ids:
         pairs = zip(self.local_names.to_pylist(), self.remote_names.to_pylist(), strict=True)
         return tuple(sorted(pairs, key=lambda pair: (pair[0] or "", pair[1] or "")))
 
+    @property
+    def mapped_names(self) -> list[tuple[str, str]]:
+        """Those of things that both sides have, as names, in order."""
+        both = pa.array(_there(self.local_names) & _there(self.remote_names))
+        sides = (self.local_names.filter(both), self.remote_names.filter(both))
+        return sorted(zip(*(side.to_pylist() for side in sides), strict=True))
+
+    def same_as(self, other: "Ids") -> bool:
+        """Whether both say the same of every id."""
+        return len(self) == len(other) and self.unsure == other.unsure and self.as_text == other.as_text
+
     def lookup(self, ids: pa.Array, side: Side) -> tuple[pa.Array, Rows, Rows]:
         """Where these ids (as names) of one side lead on the other.
 

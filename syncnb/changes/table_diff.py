@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from syncnb.changes import frames
 from syncnb.changes.accepted import Accepted, accepted_frame
-from syncnb.changes.conflicts import Conflict, conflicts_frame
+from syncnb.changes.conflicts import Conflicts, conflicts_frame
 from syncnb.changes.explaining import Explanation, explanation
 from syncnb.changes.ids import Ids
 from syncnb.changes.keys import key_text, key_token, plain
@@ -104,7 +104,8 @@ class TableDiff:
     """The ids of this table that do not mean the same thing on both sides."""
     parents: Mapping[str, Ids] = field(default_factory=dict)
     """The same of the tables that a column refers to, by column; those left out mean the same."""
-    conflicts: tuple[Conflict, ...] = ()
+    conflicts: Conflicts = field(default_factory=Conflicts)
+    """Ids that are two things, things that have two ids: in words when looked at."""
     accepted: tuple[Accepted, ...] = ()
     """The differing rows that are known and left; they are in no other count or frame."""
     lookup: Callable[[Hashable], tuple[tuple[Raw, ...] | None, tuple[Raw, ...] | None]] | None = field(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from syncnb.changes import Conflict, Counts, Ids, RowSet, TableDiff, TablePair, Uncompared
+from syncnb.changes import Conflicts, Counts, Ids, RowSet, TableDiff, TablePair, Uncompared
 from syncnb.changes.keys import key_text
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.settling import Settled, settled
@@ -153,7 +153,7 @@ class Collector:
         how: Mapping[str, Any],
         uncompared: Sequence[Uncompared] = (),
         ids: Ids | None = None,
-        conflicts: Sequence[Conflict] = (),
+        conflicts: Conflicts | None = None,
     ) -> TableDiff:
         """Everything that came in, as one value."""
         names = [column.name for column in self.pair.columns]
@@ -184,7 +184,7 @@ class Collector:
                 for at, parent in self.entities.links.items()
                 if len(parent) or parent.unsure
             },
-            conflicts=tuple(conflicts),
+            conflicts=Conflicts() if conflicts is None else conflicts,
         )
 
     def _row_set(self, where: str) -> RowSet:

@@ -1,14 +1,17 @@
 """Conflicts of identity as a person reads them: both things side by side, and how much hangs on each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncnb.changes import Conflict, ConflictClass, TablePair
+from syncnb.changes import ColumnPair, Conflict, ConflictClass, Conflicts, TablePair
 from syncnb.changes.ids import names
-from syncnb.comparing.settling import Draft, Settled
+from syncnb.comparing.entities import Numbers
+from syncnb.comparing.settling import NOBODY, Drafts, Settled
 from syncnb.values.arrays import mask
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.reading import as_text
@@ -16,6 +19,7 @@ from syncnb.values.rules import Side
 
 __all__ = ["Children", "described", "in_conflict"]
 
+SIDES: tuple[Side, Side] = ("local", "remote")
 LENGTH = 120
 """A row in words is cut after so many characters."""
 
@@ -64,81 +68,101 @@ def in_conflict(
     """The ids (as names) of the rows that a conflict is about."""
     found: dict[Side, pa.Array] = {}
     for side in pools:
-        rows = sorted({place for d in settled.drafts if (place := _place(d, side)) is not None})
+        places = settled.drafts.local if side == "local" else settled.drafts.remote
+        rows = np.unique(places[places != NOBODY])
         at = pair.columns.index(pair.key[0])
-        found[side] = names(pair.key[0].rule, pools[side][at].take(pa.array(rows, pa.int64())), side)
+        found[side] = names(pair.key[0].rule, pools[side][at].take(pa.array(rows)), side)
     return found
 
 
 def described(
     pair: TablePair, settled: Settled, pools: Mapping[Side, Sequence[pa.Array]], children: Children
-) -> tuple[Conflict, ...]:
-    """The conflicts of one table, with both things in words."""
-    return tuple(_Described(pair, pools, children).all(settled.drafts))
+) -> Conflicts:
+    """The conflicts of one table. Both things are put in words when somebody looks at them."""
+    if not len(settled.drafts):
+        return Conflicts()
+    told = _Described(pair, pools, settled.drafts, {side: children.of(pair.name, side) for side in pools})
+    return Conflicts(settled.drafts.kinds, told.ids("local"), told.ids("remote"), told.words)
 
 
+@dataclass(frozen=True)
 class _Described:
-    def __init__(self, pair: TablePair, pools: Mapping[Side, Sequence[pa.Array]], children: Children) -> None:
-        self.pair = pair
-        self.key_at = pair.columns.index(pair.key[0])
-        self.natural_at = [pair.columns.index(column) for column in pair.natural]
-        # Whole columns at once, and each row in words once: it is in two conflicts where ids went round.
-        self.columns = {side: [to_python(column) for column in pools[side]] for side in pools}
-        self.worded: dict[tuple[Side, int], str] = {}
-        self.children = {side: children.of(pair.name, side) for side in pools}
-        self.ids = {
-            side: names(pair.key[0].rule, pools[side][self.key_at], side).to_pylist() for side in pools
-        }
+    """What the words of conflicts are made of."""
 
-    def all(self, drafts: Sequence[Draft]) -> Iterator[Conflict]:
-        for draft in drafts:
-            ours, theirs = self._row("local", draft.local), self._row("remote", draft.remote)
-            yield Conflict(
+    pair: TablePair
+    pools: Mapping[Side, Sequence[pa.Array]]
+    drafts: Drafts
+    children: Mapping[Side, Mapping[str, int]]
+
+    def places(self, side: Side) -> Numbers:
+        return self.drafts.local if side == "local" else self.drafts.remote
+
+    def ids(self, side: Side) -> pa.Array:
+        """The ids as their store holds them, NULL where the side has no row."""
+        return self._rows(side, self.pair.key[0], self.places(side))
+
+    def words(self, chosen: Numbers) -> list[Conflict]:
+        """These conflicts, both things side by side."""
+        sides = [self._side(side, self.places(side)[chosen]) for side in SIDES]
+        return [
+            Conflict(
                 table=self.pair.name,
-                kind=draft.kind,
-                local_id=None if ours is None else ours[self.key_at],
-                remote_id=None if theirs is None else theirs[self.key_at],
-                natural_key=self._natural(draft, ours, theirs),
-                local=self._words("local", draft.local, ours),
-                remote=self._words("remote", draft.remote, theirs),
-                local_children=self._count("local", draft.local),
-                remote_children=self._count("remote", draft.remote),
-                why=draft.why,
+                kind=self.drafts.kinds[at],
+                local_id=ours.id,
+                remote_id=theirs.id,
+                natural_key=_natural(self.drafts.kinds[at], ours.natural, theirs.natural),
+                local=ours.words,
+                remote=theirs.words,
+                local_children=ours.children,
+                remote_children=theirs.children,
+                why=self.drafts.whys[at],
             )
-
-    def _row(self, side: Side, place: int | None) -> list[Raw] | None:
-        if place is None:
-            return None
-        return [column[place] for column in self.columns[side]]
-
-    def _count(self, side: Side, place: int | None) -> int:
-        return 0 if place is None else self.children[side].get(self.ids[side][place], 0)
-
-    def _natural(self, draft: Draft, ours: list[Raw] | None, theirs: list[Raw] | None) -> str:
-        texts = [
-            ", ".join(as_text(row[at], self.pair.columns[at].rule) for at in self.natural_at)
-            for row in (ours, theirs)
-            if row is not None
+            for at, ours, theirs in zip(chosen.tolist(), *sides, strict=True)
         ]
-        if draft.kind is ConflictClass.TWIN:
-            return texts[0]
-        return " ≠ ".join(dict.fromkeys(texts))
 
-    def _words(self, side: Side, place: int | None, row: list[Raw] | None) -> str:
-        if row is None or place is None:
-            return ""
-        if (side, place) not in self.worded:
-            self.worded[side, place] = self._in_words(row)
-        return self.worded[side, place]
+    def _rows(self, side: Side, column: ColumnPair, places: Numbers) -> pa.Array:
+        wanted = pa.array(places, mask=places == NOBODY)
+        return self.pools[side][self.pair.columns.index(column)].take(wanted)
 
-    def _in_words(self, row: list[Raw]) -> str:
-        words = ", ".join(
-            f"{column.name}={as_text(value, column.rule)}"
-            for at, (column, value) in enumerate(zip(self.pair.columns, row, strict=True))
-            if at != self.key_at
-        )
-        return words if len(words) <= LENGTH else f"{words[: LENGTH - 1]}…"
+    def _side(self, side: Side, places: Numbers) -> "list[_Thing]":
+        """The rows at these places, whole columns at once."""
+        key, natural = self.pair.key[0], self.pair.natural
+        raw = {c.name: self._rows(side, c, places) for c in self.pair.columns}
+        texts = {
+            c.name: [as_text(value, c.rule) for value in to_python(raw[c.name])] for c in self.pair.columns
+        }
+        shown = [[f"{name}={text}" for text in texts[name]] for name in texts if name != key.name]
+        ids, called = to_python(raw[key.name]), names(key.rule, raw[key.name], side).to_pylist()
+        keys, rows = _across([texts[c.name] for c in natural], ids), _across(shown, ids)
+        counts = self.children[side]
+        return [
+            NOTHING if place == NOBODY else _Thing(own, natural, _cut(words), counts.get(name, 0))
+            for place, name, own, natural, words in zip(places.tolist(), called, ids, keys, rows, strict=True)
+        ]
 
 
-def _place(draft: Draft, side: Side) -> int | None:
-    return draft.local if side == "local" else draft.remote
+class _Thing(NamedTuple):
+    """One row of one side, as far as a conflict tells of it."""
+
+    id: Raw
+    natural: str | None
+    """None where there is no row."""
+    words: str
+    children: int
+
+
+NOTHING = _Thing(None, None, "", 0)
+
+
+def _across(columns: Sequence[Sequence[str]], rows: Sequence[Raw]) -> list[str]:
+    """One text for each row."""
+    return [", ".join(parts) for parts in zip(*columns, strict=True)] if columns else [""] * len(rows)
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= LENGTH else f"{words[: LENGTH - 1]}…"
+
+
+def _natural(kind: ConflictClass, ours: str | None, theirs: str | None) -> str:
+    texts = [text for text in (ours, theirs) if text is not None]
+    return texts[0] if kind is ConflictClass.TWIN else " ≠ ".join(dict.fromkeys(texts))

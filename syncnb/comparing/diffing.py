@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from syncnb import clock
-from syncnb.changes import ColumnPair, Conflict, Diff, Ids, TableDiff, TablePair, Uncompared
+from syncnb.changes import ColumnPair, Diff, Ids, TableDiff, TablePair, Uncompared
 from syncnb.changes.accepted import without_accepted
 from syncnb.comparing.accepting import accepted_here
 from syncnb.comparing.collecting import Collector
@@ -179,7 +179,7 @@ class _Comparison:
         found.seconds = time.perf_counter() - started
         before, ids = self.ids.get(pair.name, Ids()), found.settled.ids if found.settled else Ids()
         self.found[pair.name], self.ids[pair.name] = found, ids
-        news = before.as_text != ids.as_text or before.unsure != ids.unsure
+        news = not ids.same_as(before)
         if pair.surrogate and found.settled is not None:
             watched = in_conflict(pair, found.settled, found.collector.pools)
             news = self.children.watch(pair.name, watched) or news
@@ -218,7 +218,7 @@ class _Comparison:
 
     def _finished(self, found: "_Found") -> TableDiff:
         collector, settled = found.collector, found.settled
-        conflicts: tuple[Conflict, ...] = ()
+        conflicts = None
         if settled is not None and collector.pair.surrogate:
             conflicts = described(collector.pair, settled, collector.pools, self.children)
         how = {

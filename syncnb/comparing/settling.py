@@ -1,7 +1,8 @@
 """The rows of one table that have no partner of the same key and thing, matched by what they are."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,44 @@ from syncnb.values.arrays import mask
 from syncnb.values.raw import concat
 from syncnb.values.rules import Side
 
-__all__ = ["Draft", "Settled", "settled"]
+__all__ = ["NOBODY", "Drafts", "Settled", "settled"]
 
 Pairs = tuple[Numbers, Numbers]
 """Places of local rows, and of the remote rows that belong to them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A conflict before its children are counted: places in the pools, None where a side has no row."""
+NOBODY = -1
+"""The place of a row that a side does not have."""
 
-    kind: ConflictClass
-    local: int | None
-    remote: int | None
-    why: str
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """Conflicts before they are in words, a column each: places in the pools, NOBODY where a side has no row."""
+
+    kinds: Sequence[ConflictClass] = ()
+    local: Numbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    remote: Numbers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    whys: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @staticmethod
+    def alike(kind: ConflictClass, pairs: Pairs, why: str) -> "Drafts":
+        """Conflicts of one class for one reason."""
+        count = len(pairs[0])
+        return Drafts((kind,) * count, *pairs, (why,) * count)
+
+    @staticmethod
+    def joined(parts: "Sequence[Drafts]") -> "Drafts":
+        """One after the other."""
+        none = Drafts()
+        return Drafts(
+            tuple(chain.from_iterable(part.kinds for part in parts)),
+            np.concatenate([none.local, *(part.local for part in parts)]),
+            np.concatenate([none.remote, *(part.remote for part in parts)]),
+            tuple(chain.from_iterable(part.whys for part in parts)),
+        )
 
 
 @dataclass
@@ -41,7 +66,7 @@ class Settled:
     """The same id, and nobody can tell whether the same thing."""
     alone: dict[Side, Numbers]
     ids: Ids
-    drafts: list[Draft]
+    drafts: Drafts
 
 
 def settled(entities: Entities, local: Columns, remote: Columns) -> Settled:
@@ -54,7 +79,7 @@ def settled(entities: Entities, local: Columns, remote: Columns) -> Settled:
         "local": _alone(len(local[0]), here),
         "remote": _alone(len(remote[0]), there),
     }
-    return Settled((here, there), (here[:0], there[:0]), alone, Ids(), [])
+    return Settled((here, there), (here[:0], there[:0]), alone, Ids(), Drafts())
 
 
 def _alone(rows: int, paired: Numbers) -> Numbers:
@@ -74,7 +99,7 @@ class _Matching:
     def __init__(self, entities: Entities, local: Columns, remote: Columns) -> None:
         self.entities, self.local, self.remote = entities, local, remote
         self.here, self.there = entities.ids(local, "local"), entities.ids(remote, "remote")
-        self.drafts: list[Draft] = []
+        self.drafts: list[Drafts] = []
         self.unsure_names: set[str] = set()
 
     def settled(self) -> Settled:
@@ -97,7 +122,8 @@ class _Matching:
             "remote": _alone(len(self.there), taken[1]),
         }
         self._duplicates(alone, twice)
-        return Settled(pairs, unsure, alone, self._ids(twins, alone), self.drafts)
+        ids = self._ids(twins, alone)
+        return Settled(pairs, unsure, alone, ids, Drafts.joined(self.drafts))
 
     def _exchanges(self, ours: Numbers, theirs: Numbers) -> tuple[Pairs, Pairs]:
         """Matches by natural key, and rows that are the same by their id because they only exchanged it.
@@ -195,18 +221,19 @@ class _Matching:
         unsure = ~renamed & ~different & (doubled | null | ~certain)
         kinds = np.where(null, "null", np.where(doubled, "doubled", ""))
         self._drafted((same[0][unsure], same[1][unsure]), kinds[unsure].tolist())
-        told = zip(same[0][renamed].tolist(), same[1][renamed].tolist(), strict=True)
-        self.drafts += [Draft(ConflictClass.RENAMED, *places, "told: the same thing") for places in told]
-        return (same[0][unsure], same[1][unsure]), (same[0][renamed], same[1][renamed])
+        told = same[0][renamed], same[1][renamed]
+        self.drafts.append(Drafts.alike(ConflictClass.RENAMED, told, "told: the same thing"))
+        return (same[0][unsure], same[1][unsure]), told
 
     def _drafted(self, unsure: Pairs, kinds: Sequence[str]) -> None:
         """Say of rows that nobody can tell apart what they have in common."""
         others = len(self._others)
         equal = self._equal_cells(*unsure)
-        for here, there, kind, count in zip(*(part.tolist() for part in unsure), kinds, equal, strict=True):
-            why = f"{count} of {others} other columns are equal" if others else "no other column tells"
-            self.drafts.append(Draft(UNTOLD[kind], here, there, why))
-            self.unsure_names.add(self.here[here].as_py() or "")
+        whys = [
+            f"{n} of {others} other columns are equal" if others else "no other column tells" for n in equal
+        ]
+        self.drafts.append(Drafts([UNTOLD[kind] for kind in kinds], *unsure, whys))
+        self.unsure_names |= _told(self.here, unsure[0])
 
     def _evidence(self, left: Columns, right: Columns) -> tuple[Rows, Rows]:
         """Where a natural key is NULL, and where the two are surely different things.
@@ -233,16 +260,15 @@ class _Matching:
     def _duplicates(self, alone: Mapping[Side, Numbers], twice: Mapping[Side, Rows]) -> None:
         for side, rows in alone.items():
             if side in twice:
-                ids = self.here if side == "local" else self.there
-                for row in rows[twice[side][rows]].tolist():
-                    ours, theirs = (row, None) if side == "local" else (None, row)
-                    why = "more than one row has it"
-                    self.drafts.append(Draft(ConflictClass.DUPLICATE, ours, theirs, why))
-                    self.unsure_names.add(ids[row].as_py() or "")
+                doubled = rows[twice[side][rows]]
+                nobody = np.full(len(doubled), NOBODY)
+                pairs = (doubled, nobody) if side == "local" else (nobody, doubled)
+                self.drafts.append(Drafts.alike(ConflictClass.DUPLICATE, pairs, "more than one row has it"))
+                self.unsure_names |= _told(self.here if side == "local" else self.there, doubled)
 
     def _ids(self, twins: Pairs, alone: Mapping[Side, Numbers]) -> Ids:
         """Everything whose id does not mean the same on the other side, and the conflicts that this is."""
-        lost = {
+        lost: dict[Side, Numbers] = {
             "local": alone["local"][
                 mask(pc.is_in(self.here.take(pa.array(alone["local"])), value_set=self.there))
             ],
@@ -272,19 +298,32 @@ class _Matching:
             frozenset(self.unsure_names),
         )
 
-    def _collisions(self, twins: Pairs, lost: Mapping[str, Numbers]) -> Iterator[Draft]:
+    def _collisions(self, twins: Pairs, lost: Mapping[Side, Numbers]) -> Iterator[Drafts]:
         """Two lines at most for an id: whose it is, and which other id its thing has."""
-        known = set(self.entities.known.local.to_pylist())
-        settled = {self.here[int(row)].as_py() for row in twins[0]} & known
-        places = {name: row for row, name in enumerate(self.there.to_pylist())}
-        ours = {name: row for row, name in enumerate(self.here.to_pylist())}
-        both = {self.here[int(row)].as_py() for row in (*lost["local"], *twins[0])}
-        both |= {self.there[int(row)].as_py() for row in (*lost["remote"], *twins[1])}
-        for name in sorted((both & set(places) & set(ours)) - settled, key=_numeric):
-            yield Draft(ConflictClass.COLLISION, ours[name], places[name], "different natural keys")
-        for here, there in zip(*twins, strict=True):
-            if self.here[int(here)].as_py() not in settled:
-                yield Draft(ConflictClass.TWIN, int(here), int(there), "the same natural key")
+        known = self.entities.known
+        ours, theirs = self.here.take(pa.array(twins[0])), self.there.take(pa.array(twins[1]))
+        settled = mask(pc.is_in(ours, value_set=known.local))
+        meant = [
+            ours,
+            self.here.take(pa.array(lost["local"])),
+            theirs,
+            self.there.take(pa.array(lost["remote"])),
+        ]
+        ids = pc.unique(pa.concat_arrays(meant))
+        ids = ids.filter(pa.array(~mask(pc.is_in(ids, value_set=ours.filter(pa.array(settled))))))
+        places = [pc.index_in(ids, value_set=side) for side in (self.here, self.there)]
+        both = np.flatnonzero(mask(places[0].is_valid()) & mask(places[1].is_valid()))
+        texts = ids.take(pa.array(both)).to_pylist()
+        order = both[sorted(range(len(texts)), key=lambda at: _numeric(texts[at]))]
+        here, there = (place.take(pa.array(order)).to_numpy().astype(np.int64) for place in places)
+        yield Drafts.alike(ConflictClass.COLLISION, (here, there), "different natural keys")
+        new = twins[0][~settled], twins[1][~settled]
+        yield Drafts.alike(ConflictClass.TWIN, new, "the same natural key")
+
+
+def _told(ids: pa.Array, rows: Numbers) -> set[str]:
+    """The names of these rows' ids."""
+    return {name or "" for name in ids.take(pa.array(rows)).to_pylist()}
 
 
 def _chains(by_key: Mapping[int, int], partner: Numbers, owner: Mapping[int, int]) -> Iterator[list[int]]:

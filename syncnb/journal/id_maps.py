@@ -1,8 +1,9 @@
 """Id maps: which row of a source is which row here, kept with the run that made or found it out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ARRAY, Connection, Text, cast, func, insert, literal, select
 
 from syncnb.journal.installing import version
 from syncnb.journal.rights import said
@@ -11,23 +12,46 @@ from syncnb.steps import IdMap
 
 __all__ = ["read_id_maps", "store_id_maps"]
 
-AT_ONCE = 5000
-"""Rows of one INSERT statement's batch."""
 SINCE = 2
 
 
 def store_id_maps(connection: Connection, run: int, source_id: str, maps: Sequence[IdMap]) -> None:
     """Keep pairs of ids, in the transaction that writes the rows they are about."""
-    table = tables_of(connection).id_maps
     for each in maps:
-        fixed = {"run": run, "source_id": source_id, "table": each.table}
-        rows = [
-            {**fixed, "source": own, "target": there}
-            for own, there in zip(each.source, each.target, strict=True)
-        ]
         with said("writing id maps to"):
-            for start in range(0, len(rows), AT_ONCE):
-                connection.execute(insert(table), rows[start : start + AT_ONCE])
+            _store(connection, run, source_id, each)
+
+
+def _store(connection: Connection, run: int, source_id: str, pairs: IdMap) -> None:
+    if connection.dialect.name == "postgresql":
+        _store_arrays(connection, run, source_id, pairs)
+    elif len(pairs):
+        _store_tuples(connection, run, source_id, pairs)
+
+
+def _store_arrays(connection: Connection, run: int, source_id: str, pairs: IdMap) -> None:
+    """One statement for all pairs: a server is asked once, and both columns go there as arrays."""
+    table = tables_of(connection).id_maps
+    fixed = literal(run, table.c.run.type), literal(source_id), literal(pairs.table)
+    own, there = (cast(list(side), ARRAY(Text)) for side in (pairs.source, pairs.target))
+    both = func.unnest(own, there).table_valued("source", "target").render_derived()
+    rows = select(*fixed, both.c.source, both.c.target)
+    connection.execute(insert(table).from_select(table.columns.keys(), rows))
+
+
+def _store_tuples(connection: Connection, run: int, source_id: str, pairs: IdMap) -> None:
+    """As plain tuples: what SQLAlchemy does to each row's parameters takes longer than the writing."""
+    statement = insert(tables_of(connection).id_maps).compile(dialect=connection.dialect)
+    columns: dict[str, Iterable[object]] = {
+        "run": repeat(run),
+        "source_id": repeat(source_id),
+        "table": repeat(pairs.table),
+        "source": pairs.source,
+        "target": pairs.target,
+    }
+    # Not strict: what is the same for all pairs has no end.
+    rows = list(zip(*(columns[name] for name in statement.positiontup or ()), strict=False))
+    connection.exec_driver_sql(str(statement), rows)
 
 
 def read_id_maps(connection: Connection, source_id: Callable[[], str]) -> Mapping[str, Mapping[str, str]]:

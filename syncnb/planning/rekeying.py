@@ -10,19 +10,22 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syncnb.changes import ConflictClass, Diff, Ids, RowSet, TableDiff, TablePair
-from syncnb.changes.ids import names
+from syncnb.changes.ids import Rows, names
 from syncnb.errors import PlanError
 from syncnb.matching.told import for_table
 from syncnb.schema import Table
 from syncnb.steps import Block, IdMap
+from syncnb.values.arrays import mask
 from syncnb.values.kinds import Kind
-from syncnb.values.raw import Raw, from_python, to_python
+from syncnb.values.raw import Raw, concat, from_python, to_python
 from syncnb.values.rules import Side
 
 __all__ = ["KEEP_BOTH", "RENAME", "Collisions", "Rekeying", "check_collisions"]
 
+TEXT = pa.string()
 KEEP_BOTH, RENAME = "keep_both", "rename"
 Collisions: TypeAlias = str | Sequence[str] | Mapping[str, str | Sequence[str]] | None
 """What `collisions=` takes: `keep_both`, `rename` or both, for all tables or by table (`*` for the others)."""
@@ -97,17 +100,21 @@ class Rekeying:
         if not pair.surrogate or not len(rows):
             return
         held, ids = self.held[pair.name], self._ids(pair, rows)
-        for row in np.flatnonzero(self._taken(diff, ids)).tolist():
-            if KEEP_BOTH not in self.words(pair):
-                back.setdefault(row, f'its id is another thing there: collisions="{KEEP_BOTH}" keeps both')
-            elif not self._can_be_fresh(pair):
-                back.setdefault(row, "its id is another thing there, and no fresh one can be made")
-        if held:
-            for row, name in enumerate(ids):
-                if name in held:
-                    back.setdefault(row, held[name])
+        why_not = self._why_not_fresh(pair)
+        if why_not:
+            for row in np.flatnonzero(self._taken(diff, ids)).tolist():
+                back.setdefault(row, why_not)
+        for row in np.flatnonzero(_among(ids, held)).tolist():
+            back.setdefault(row, held[ids[row].as_py()])
         for row, why in back.items():
-            held.setdefault(ids[row], why)
+            held.setdefault(ids[row].as_py(), why)
+
+    def _why_not_fresh(self, pair: TablePair) -> str:
+        """What keeps rows from another id where theirs is another thing there; empty where they get one."""
+        if KEEP_BOTH not in self.words(pair):
+            return f'its id is another thing there: collisions="{KEEP_BOTH}" keeps both'
+        fresh = _kinds(pair) == {Kind.UUID} or Kind.INTEGER in _kinds(pair)
+        return "" if fresh else "its id is another thing there, and no fresh one can be made"
 
     def _give(self, diff: TableDiff) -> None:
         """Give fresh ids to the rows that arrive with an id that is another thing there."""
@@ -115,7 +122,8 @@ class Rekeying:
         if not pair.surrogate or not len(rows):
             return
         ids, back = self._ids(pair, rows), self._back[pair.name]
-        wanted = [ids[row] for row in np.flatnonzero(self._taken(diff, ids)).tolist() if row not in back]
+        taken = [row for row in np.flatnonzero(self._taken(diff, ids)).tolist() if row not in back]
+        wanted = ids.take(pa.array(taken, pa.int64())).to_pylist()
         if wanted:
             self.fresh[pair.name] = dict(zip(wanted, self._fresh(pair, wanted), strict=True))
 
@@ -130,13 +138,13 @@ class Rekeying:
             if parent is None or not len(rows) or not (self.held.get(link.parent) or len(parent)):
                 continue
             own = names(link.column.rule, rows.columns[at], self.source)
-            lost = parent.lookup(own, self.source)[2].tolist() if len(parent) else [False] * len(own)
+            gone = _among(own, self.held.get(link.parent, {}))
             # In the same family ids are given afterwards: who is not held back will have one.
-            together = link.parent in family
-            held, fresh = self.held.get(link.parent, {}), self.fresh.get(link.parent, {})
-            for row, name in enumerate(own.to_pylist()):
-                if name in held or (lost[row] and not together and name not in fresh):
-                    found.setdefault(row, f"it belongs to {link.parent} {name}, which is left open")
+            if len(parent) and link.parent not in family:
+                lost = parent.lookup(own, self.source)[2]
+                gone |= lost & ~_among(own, self.fresh.get(link.parent, {}))
+            for row in np.flatnonzero(gone).tolist():
+                found.setdefault(row, f"it belongs to {link.parent} {own[row].as_py()}, which is left open")
         return found
 
     def doubtful(self, diff: TableDiff, rows: Sequence[int]) -> dict[int, str]:
@@ -168,35 +176,34 @@ class Rekeying:
         return self._replaced(link.parent, parent, column.rule, values)
 
     def _replaced(self, table: str, ids: Ids, rule: Any, values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+        """The ids that rows have in the target, and rows whose id has nothing there."""
         fresh = self.fresh.get(table, {})
         own = names(rule, values, self.source)
-        places, moved, lost = ids.lookup(own, self.source) if len(ids) else (own, None, None)
-        if not fresh and (moved is None or not moved.any()):
+        given = pc.index_in(own, value_set=pa.array(list(fresh), TEXT), skip_nulls=True)
+        new = mask(given.is_valid())
+        places, moved, lost = ids.lookup(own, self.source)
+        if not (new.any() or moved.any()):
             return values, {}
-        theirs = to_python(ids.remote if self.source == "local" else ids.local)
-        written, refused = to_python(values), {}
-        for row, name in enumerate(own.to_pylist()):
-            if name in fresh:
-                written[row] = fresh[name]
-            elif moved is not None and moved[row]:
-                if lost is not None and lost[row]:
-                    refused[row] = f"it refers to {table} {name}, which the target does not have"
-                else:
-                    written[row] = theirs[places[row].as_py()]
-        return from_python(written), refused
+        theirs = ids.remote if self.source == "local" else ids.local
+        # Every row from where its value is: its own, its thing's in the target, or a fresh one.
+        start, at = len(values), np.arange(len(values))
+        at = np.where(moved & ~lost, start + _numbers(places), at)
+        at = np.where(new, start + len(theirs) + _numbers(given), at)
+        written = concat([values, theirs, from_python(list(fresh.values()))]).take(pa.array(at))
+        refused = np.flatnonzero(lost & ~new)
+        lacks = zip(refused.tolist(), own.take(pa.array(refused)).to_pylist(), strict=True)
+        return _plain(written), {
+            row: f"it refers to {table} {name}, which the target does not have" for row, name in lacks
+        }
 
     def maps(self, diff: TableDiff, target: Table) -> IdMap | None:
         """What the journal shall keep of this table's ids: twins, and rows that got a fresh id."""
         ids, fresh = diff.ids, self.fresh.get(diff.name, {})
-        pairs = [(ours, theirs) for ours, theirs in ids.as_text if ours is not None and theirs is not None]
-        if self.source == "remote":
-            pairs = [(ours, theirs) for theirs, ours in pairs]
-        known = {
-            str(conflict.local_id if self.source == "local" else conflict.remote_id)
-            for conflict in diff.conflicts
-            if conflict.kind is ConflictClass.TWIN
-        }
-        twins = [pair for pair in pairs if pair[0] in known]
+        found = diff.conflicts.of(ConflictClass.TWIN)
+        raw = found.local_ids if self.source == "local" else found.remote_ids
+        known = set(names(diff.pair.key[0].rule, raw, self.source).to_pylist()) if len(found) else set()
+        twins = [pair if self.source == "local" else pair[::-1] for pair in ids.mapped_names]
+        twins = [pair for pair in twins if pair[0] in known]
         made = [(name, _name(value)) for name, value in fresh.items()]
         if not twins and not made:
             return None
@@ -210,15 +217,11 @@ class Rekeying:
         for name in [name for name, value in fresh.items() if value in unused]:
             del fresh[name]
 
-    def _ids(self, pair: TablePair, rows: RowSet) -> list[str]:
-        at = pair.columns.index(pair.key[0])
-        found: list[str] = names(pair.key[0].rule, rows.columns[at], self.source).to_pylist()
-        return found
+    def _ids(self, pair: TablePair, rows: RowSet) -> pa.Array:
+        return names(pair.key[0].rule, rows.columns[pair.columns.index(pair.key[0])], self.source)
 
-    def _taken(self, diff: TableDiff, ids: list[str]) -> "np.ndarray[Any, Any]":
-        if not len(diff.ids):
-            return np.zeros(len(ids), dtype=np.bool_)
-        return diff.ids.lookup(pa.array(ids, pa.string()), self.source)[2]
+    def _taken(self, diff: TableDiff, ids: pa.Array) -> Rows:
+        return diff.ids.lookup(ids, self.source)[2]
 
     def _fresh(self, pair: TablePair, ids: Sequence[str]) -> Sequence[Raw]:
         """Ids that neither side has: the next numbers, or UUIDs that are the same each time."""
@@ -227,14 +230,28 @@ class Rekeying:
         first = self.greatest(pair) + 1
         return range(first, first + len(ids))
 
-    def _can_be_fresh(self, pair: TablePair) -> bool:
-        return _kinds(pair) == {Kind.UUID} or Kind.INTEGER in _kinds(pair)
-
     def _parent(self, name: str) -> Ids | None:
         return next((table.ids for table in self.diff.tables if table.name == name), None)
 
     def _words_of(self, name: str) -> tuple[str, ...]:
         return self.words(self.diff[name].pair)
+
+
+def _among(own: pa.Array, told: Collection[str]) -> Rows:
+    """Which of these ids (as names) are told; NULL is none."""
+    return mask(pc.is_in(own, value_set=pa.array(list(told), TEXT), skip_nulls=True))
+
+
+def _numbers(places: pa.Array) -> "np.ndarray[Any, Any]":
+    found: np.ndarray[Any, Any] = places.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return found
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    """The column in the type that its values have by themselves."""
+    if values.type in (pa.int64(), TEXT) and values.null_count < len(values):
+        return values
+    return from_python(to_python(values))
 
 
 def _kinds(pair: TablePair) -> set[Kind]:
