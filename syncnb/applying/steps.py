@@ -16,6 +16,7 @@ from syncnb.stores import measuring
 from syncnb.stores.alterers import Span, alterer, firing, objects
 from syncnb.stores.altering import statements
 from syncnb.stores.port import Writer
+from syncnb.stores.sqlite_definitions import redefine
 
 __all__ = ["Made", "fill", "is_true", "make_step", "record"]
 
@@ -71,6 +72,9 @@ def make_step(writer: Writer, table: Table, step: Step) -> Made:
         return Made(notes=[f"{step.table}: true already: {step}"])
     if step.verb == "drop_column":
         _check_empty(writer, step)
+    if step.verb == "redefine":
+        redefine(writer._connection, step.name, step.was, step.definition)  # type: ignore[attr-defined]
+        return Made(record=record(step, before, objects(writer, step.path)), notes=[f"{step.table}: {step}"])
     alters = alterer(writer)
     for statement in statements(table_dialect(table), step):
         alters.alter(statement, step.table)
@@ -99,7 +103,7 @@ def table_dialect(table: Table) -> str:
 def _check_same(step: Step, there: Mapping[str, str]) -> None:
     """What stands under that name must be what was meant."""
     found = there.get(f"constraint {step.name}")
-    if step.verb == "add_constraint" and found != step.definition:
+    if step.verb == "add_constraint" and step.definition.startswith("UNIQUE") and found != step.definition:
         raise PlanError(f"{step.table} has another constraint {step.name}: {found}", hint=AGAIN)
     kind = there.get(f"column {step.columns[0]}") if step.verb == "add_column" else None
     if (

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -19,16 +19,21 @@ from syncnb.stores.alterers import firing, objects
 from syncnb.stores.measuring import Coming
 from syncnb.stores.port import Reader, WritableStore
 from syncnb.stores.probing import is_expression
+from syncnb.stores.sqlite_definitions import table_sql
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Drawing", "Wishes", "add_column", "fill", "names", "path_of"]
+__all__ = ["TYPE", "Drawing", "Together", "Wishes", "add_column", "fill", "names", "path_of"]
 
 BIG_ROWS = 100_000
 """From here on nobody shall wait for an index to be built or a table to be filled."""
 IN_SIGHT = 5
 TYPE = re.compile(r'[A-Za-z_"][\w ".]*(\(\s*\d+(\s*,\s*\d+)?\s*\))?[\w ]*(\[\])*')
+
+
+Together = Mode | Literal["alone"]
+"""In which stage a part runs; alone: in a transaction of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Drawing:
     reader: Reader
     schema: Schema
     wishes: Wishes
-    parts: list[tuple[Mode, Step | Block]] = field(default_factory=list)
+    parts: list[tuple[Together, Step | Block]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     hazards: list[Hazard] = field(default_factory=list)
@@ -59,6 +64,8 @@ class Drawing:
     """Columns that will be NOT NULL."""
     deduped: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    """SQLite: the CREATE texts of tables as earlier steps leave them."""
 
     @property
     def connection(self) -> "Connection":
@@ -112,11 +119,26 @@ class Drawing:
             return True
         return table.column(name).nullable
 
-    def add(self, step: Step, mode: Mode = "transaction") -> None:
+    def add(self, step: Step, mode: Together = "transaction") -> None:
         """One more step, with what others have to wait for."""
         table = self.schema.find(step.table)
         lock = step.lock or lock_of(self.store.dialect, step, self.rows(table))
         self.parts.append((mode, replace(step, lock=lock)))
+
+    def alone(self, step: Step) -> None:
+        """One more step, in a transaction that has nothing else."""
+        self.add(step, "alone")
+
+    def text_of(self, table: Table) -> str:
+        """SQLite: the CREATE text of a table."""
+        if any(
+            isinstance(p, Step) and p.table == table.label and p.verb == "add_column" for _, p in self.parts
+        ):
+            raise PlanError(
+                f"columns of {table.label} are added in the same plan",
+                hint="apply that first, then plan the rest",
+            )
+        return table_sql(self.reader._connection, table.name)  # type: ignore[attr-defined]
 
     def skip(self, table: Table, what: str, evidence: str) -> None:
         self.skipped.append(Skipped(table.label, what, evidence))

@@ -41,10 +41,18 @@ def _alike(drawing: Drawing, table: Table, remedy: Remedy) -> bool:
 def _standing(drawing: Drawing, table: Table, remedy: Remedy) -> UniqueRule | None:
     alike = _alike(drawing, table, remedy)
     for rule in table.rules:
-        same = set(rule.columns) == set(remedy.columns) and rule.where == remedy.where
-        if same and rule.columns and rule.valid and not rule.deferrable and rule.nulls_distinct is not alike:
+        parts = rule.columns or tuple(map(_bare, rule.expressions))
+        wanted = remedy.columns if rule.columns else tuple(map(_bare, remedy.columns))
+        same = set(parts) == set(wanted) and _bare(rule.where or "") == _bare(remedy.where or "")
+        if same and rule.valid and not rule.deferrable and rule.nulls_distinct is not alike:
             return rule
     return None
+
+
+def _bare(expression: str) -> str:
+    """Without blanks and the brackets around all of it, which each database sets as it likes."""
+    text = "".join(expression.split())
+    return text[1:-1] if text.startswith("(") and text.endswith(")") and text.count("(") == 1 else text
 
 
 def _is_column(drawing: Drawing, table: Table, name: str) -> bool:

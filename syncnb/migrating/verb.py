@@ -5,14 +5,14 @@ from typing import Any
 
 from syncnb.errors import PlanError
 from syncnb.journal import journal_for
-from syncnb.migrating import rules
-from syncnb.migrating.drawing import Drawing, Wishes, add_column, fill
+from syncnb.migrating import columns, rules
+from syncnb.migrating.deduping import dedupe
+from syncnb.migrating.drawing import Drawing, Together, Wishes, add_column, fill
 from syncnb.planning import Plan
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import journal_notes
 from syncnb.steps import Block, Remedy, Stage, Step
 from syncnb.steps.remedies import REMEDIES
-from syncnb.steps.schema_steps import Mode
 from syncnb.stores.port import Store, WritableStore
 
 __all__ = ["migrate"]
@@ -23,6 +23,14 @@ HANDLERS: Mapping[str, Callable[[Drawing, Remedy], None]] = {
     "unique": rules.unique,
     "replace_unique": rules.replace_unique,
     "index": rules.index,
+    "dedupe": dedupe,
+    "not_null": columns.not_null,
+    "drop_not_null": columns.drop_not_null,
+    "set_default": columns.set_default,
+    "alter_type": columns.alter_type,
+    "foreign_key": columns.foreign_key,
+    "validate": columns.validate,
+    "set_sequence": columns.set_sequence,
     "drop_constraint": rules.drop_constraint,
     "drop_index": rules.drop_index,
     "rebuild_index": rules.rebuild_index,
@@ -96,7 +104,7 @@ def _plan(drawing: Drawing, after_run: int, lacking: list[str]) -> Plan:
     )
 
 
-def _stages(parts: Sequence[tuple[Mode, Step | Block]]) -> Iterator[Stage]:
+def _stages(parts: Sequence[tuple[Together, Step | Block]]) -> Iterator[Stage]:
     """What can share a transaction shares it: then all of it happens, or nothing."""
     together: list[Step | Block] = []
     for mode, part in parts:
@@ -106,6 +114,6 @@ def _stages(parts: Sequence[tuple[Mode, Step | Block]]) -> Iterator[Stage]:
         if together:
             yield Stage(tuple(together))
         together = []
-        yield Stage((part,), mode)
+        yield Stage((part,), "transaction" if mode == "alone" else mode)
     if together:
         yield Stage(tuple(together))

@@ -8,7 +8,7 @@ __all__ = ["lock_of"]
 
 SPEED: Mapping[str, int] = {
     "fill": 50_000, "add_constraint": 500_000, "create_index": 500_000, "set_not_null": 2_000_000,
-    "validate": 2_000_000, "set_type": 200_000, "rebuild": 200_000,
+    "validate": 2_000_000, "set_type": 200_000, "redefine": 2_000_000,
 }  # fmt: skip
 """Rows a second, on the low side; what is not here takes a moment, whatever the size."""
 LOCKS: Mapping[str, str] = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["save_alembic", "save_sql"]
 
-VALUES = ("add_column", "fill", "set_default", "set_sequence", "silence", "restore", "rebuild")
+VALUES = ("add_column", "fill", "set_default", "set_sequence", "silence", "restore")
 """What comes first: columns and values. Rules and indexes come after, or they would stand over NULLs."""
 NUMBERED = ("001_columns_and_values", "002_rules_and_indexes")
 LIMITS = "SET lock_timeout = '2s';"

@@ -75,7 +75,7 @@ def _lines(plan: "Plan") -> Iterator[dict[str, Any]]:
 
 
 def _writes(part: Step | Block) -> bool:
-    return isinstance(part, Block) or part.verb in ("fill", "drop_column", "set_type", "rebuild")
+    return isinstance(part, Block) or part.verb in ("fill", "drop_column", "set_type", "redefine")
 
 
 def _step_line(step: Step) -> dict[str, Any]:

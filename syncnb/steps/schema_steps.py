@@ -29,7 +29,7 @@ VERBS = {
     "set_sequence": "set the sequence behind {columns} forward",
     "silence": "keep its triggers from firing",
     "restore": "let its triggers fire again",
-    "rebuild": "rebuild the table: {note}",
+    "redefine": "redefine the table: {note}",
 }
 """Every verb, and the sentence that a person reads."""
 
@@ -38,7 +38,7 @@ OPPOSITE = {
     "drop_constraint": "add_constraint", "use_index": "drop_constraint", "create_index": "drop_index",
     "drop_index": "create_index", "set_not_null": "drop_not_null", "drop_not_null": "set_not_null",
     "silence": "restore", "restore": "silence", "set_default": "set_default", "set_type": "set_type",
-    "rebuild": "rebuild",
+    "redefine": "redefine",
 }  # fmt: skip
 """What takes a step back. `fill` comes back from images; `validate` needs no way back; a sequence has none."""
 
@@ -103,7 +103,7 @@ class Step:
         """The step that takes this one back; None where there is none."""
         if self.verb not in OPPOSITE:
             return None
-        swapped = self.verb in ("set_default", "set_type", "rebuild")
+        swapped = self.verb in ("set_default", "set_type", "redefine")
         return Step(
             OPPOSITE[self.verb],
             self.table,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import Dialect, Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import Dialect, Index, MetaData, String, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.ext.compiler import compiles
@@ -12,7 +12,15 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from syncnb.steps.schema_steps import Step
 
-__all__ = ["fill_predicate", "fill_statement", "foreign_key_text", "index_text", "statements", "unique_text"]
+__all__ = [
+    "fill_predicate",
+    "fill_statement",
+    "foreign_key_text",
+    "index_text",
+    "not_null_text",
+    "statements",
+    "unique_text",
+]
 
 Written: TypeAlias = Iterator[str]
 
@@ -91,6 +99,24 @@ def _verbatim(element: Verbatim, compiler: Any, **_: Any) -> str:
     return whole
 
 
+class Redefine(DDLElement):
+    """The text of a SQLite table changed in its place, for a script; a store proves it too."""
+
+    inherit_cache = False
+
+    def __init__(self, step: Step, part: int) -> None:
+        self.step, self.part = step, part
+
+
+@compiles(Redefine)
+def _redefine(element: Redefine, compiler: Any, **_: Any) -> str:
+    spelled: Any = String().literal_processor(compiler.dialect)  # type: ignore[no-untyped-call]
+    step = element.step
+    new, name = spelled(step.definition), spelled(step.name)
+    change = f"UPDATE sqlite_schema SET sql = {new} WHERE type = 'table' AND name = {name}"  # noqa: S608
+    return ("PRAGMA writable_schema = ON", change, "PRAGMA writable_schema = RESET")[element.part]
+
+
 class Trigger(DDLElement):
     """Keep a trigger from firing, or let it fire again as it did."""
 
@@ -166,6 +192,8 @@ def _elements(step: Step) -> Iterator[DDLElement]:
         yield Verbatim(step)
     elif step.verb == "drop_index":
         yield DropIndex(step)
+    elif step.verb == "redefine":
+        yield from (Redefine(step, part) for part in range(3))
     elif step.verb in CLAUSES:
         yield Alter(step)
 
@@ -226,6 +254,11 @@ def index_text(
 def _escaped(expression: str) -> str:
     """A colon in an expression is no parameter."""
     return expression.replace(":", "\\:")
+
+
+def not_null_text(column: str) -> str:
+    """A check that a column has a value, as PostgreSQL's catalogue spells it."""
+    return f"CHECK (({_dialect('postgresql').identifier_preparer.quote(column)} IS NOT NULL))"
 
 
 def foreign_key_text(

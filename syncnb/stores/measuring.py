@@ -7,10 +7,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    TableClause,
     Text,
     and_,
     cast,
     column,
+    exists,
     func,
     literal_column,
     select,
@@ -19,7 +21,7 @@ from sqlalchemy import (
 
 from syncnb.steps.schema_steps import Step
 
-__all__ = ["Coming", "count_rows", "duplicates", "fillable", "first_rows", "nulls", "present"]
+__all__ = ["Coming", "count_rows", "duplicates", "fillable", "first_rows", "nulls", "orphans", "present"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,26 @@ def present(connection: Connection, path: Sequence[str], name: str) -> int:
     """How many rows have a value in a column."""
     wanted = select(func.count()).select_from(_table(path)).where(column(name).is_not(None))
     return int(connection.scalar(wanted) or 0)
+
+
+def orphans(
+    connection: Connection,
+    path: Sequence[str],
+    columns: Sequence[str],
+    parent: Sequence[str],
+    theirs: Sequence[str],
+) -> int:
+    """How many rows refer to a row that is not there."""
+    child, above = _named(path, columns).alias("c"), _named(parent, theirs).alias("p")
+    pairs = [child.c[own] == above.c[other] for own, other in zip(columns, theirs, strict=True)]
+    there = exists(select(literal_column("1")).select_from(above).where(*pairs))
+    whole = [child.c[name].is_not(None) for name in columns]
+    wanted = select(func.count()).select_from(child).where(*whole, ~there.correlate(child))
+    return int(connection.scalar(wanted) or 0)
+
+
+def _named(path: Sequence[str], columns: Sequence[str]) -> TableClause:
+    return table(path[-1], *(column(name) for name in columns), schema=path[0] if len(path) > 1 else None)
 
 
 def duplicates(

@@ -1,6 +1,7 @@
 """The incident's tables, the steps of its repair, and a catalogue to compare by."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import syncnb as sn
@@ -21,7 +22,13 @@ COUNTS = {"integration_products": 425, "integration_modifiers": 685, "integratio
 
 def repair(store: sn.Store) -> list[Any]:
     """What diagnose found, the rule for old callers, and the seven indexes."""
-    found = sn.diagnose(store, tables=list(TARGETS), target=TARGETS)
+    found: Any = sn.diagnose(store, tables=list(TARGETS), target=TARGETS)
+    if store.dialect == "sqlite":  # where it cannot make NULL equal NULL, it asks for NOT NULL instead
+        found = [
+            replace(step, nulls_distinct=False) if step.verb == "unique" else step
+            for step in found.remedies
+            if step.verb != "not_null"
+        ]
     rules = [rule for rule in store.inspect()["integration_products"].rules if "source_id" in rule.columns]
     old = ("source_id", "external_id")
     step = (
