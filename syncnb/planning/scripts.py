@@ -80,12 +80,15 @@ def _kept(stages: Sequence[Stage], *, values: bool) -> list[Stage]:
 def _back(stages: Sequence[Stage]) -> list[Stage]:
     """The stages that take these back, last first. Filled values go with their columns, else they are set to NULL."""
     added = {(p.table, p.columns) for s in stages for p in s.steps if p.verb == "add_column"}
+    constraints = {(p.table, p.name) for s in stages for p in s.steps if p.verb == "use_index"}
     back = []
     for stage in reversed(stages):
         parts: list[Step | Block] = []
         for part in reversed(stage.parts):
             if isinstance(part, Block):
                 parts.append(part.inverse)
+            elif part.verb == "create_index" and (part.table, part.name) in constraints:
+                continue  # it goes with its constraint
             elif part.verb != "fill":
                 parts += [part.inverse] if part.inverse else []
             elif (part.table, part.columns) not in added:
