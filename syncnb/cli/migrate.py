@@ -21,7 +21,7 @@ REPEATED = {
 SINGLE = {
     "--error": ("FILE", "what was reported: a file, or - for standard input"),
     "--keep": ("COLUMN", "which of several rows with one key stays: the one with the greatest value there"),
-    "--save": ("FILE.json", "save the plan, for `syncnb apply`"),
+    "--out": ("FILE.json", "save the plan, for `syncnb apply`"),
     "--sql-dir": ("DIR", "write it as .sql files, what takes it back beside them"),
 }
 EPILOG = f"""Nothing is altered: `syncnb apply FILE.json STORE` does that, and `syncnb undo` takes it back.
@@ -57,8 +57,8 @@ def run(argv: Sequence[str]) -> int:
         if options.sql_dir
         else []
     )
-    if options.save:
-        plan.save(options.save)
+    if options.out:
+        plan.save(options.out)
     if options.json:
         print(
             json.dumps(

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from syncnb.errors import PlanError
 from syncnb.planning import editing, files, previewing, scripts, staged
 from syncnb.rendering import Sheet
 from syncnb.schema import Column
@@ -116,6 +117,8 @@ class Plan:
         decision: `local` or `remote` (whose row it shall be), or `apply` and `keep`. NULL is `sn.NULL`.
         Raises PlanError for a value that its column cannot hold, an unknown row, or NaN.
         """
+        if self.stages:
+            raise PlanError("a migration has no cells to decide", hint="draw it again with other steps")
         return editing.decided(self, frame, by=by)
 
     def save(self, path: str | Path, *, values: bool = True) -> Path:

@@ -27,7 +27,7 @@ def test_a_migration_is_drawn_saved_applied_and_taken_back(
     target, index = ["--target", "t=source_id,external_id"], ["--index", "by_external=t.external_id"]
     plan, folder = tmp_path / "plan.json", tmp_path / "sql"
     files = ["--sql-dir", str(folder), "--sql-name", "one", "--sql-name", "two"]
-    assert main(["migrate", str(store), *target, *index, "--save", str(plan), *files]) == 0
+    assert main(["migrate", str(store), *target, *index, "--out", str(plan), *files]) == 0
     told = capsys.readouterr().out
     assert "written: one.sql\nwritten: two.sql" in told
     assert "CREATE UNIQUE INDEX" in (folder / "two.sql").read_text()
