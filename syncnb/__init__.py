@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syncnb.examples import demo
     from syncnb.journal.history import Runs, history
     from syncnb.journal.purging import purge
+    from syncnb.migrating import migrate
     from syncnb.panels.grid import Grid, grid
     from syncnb.planning import Plan, load_plan, plan, undo
     from syncnb.replacing import Damage, what_replace_would_do
@@ -102,6 +103,7 @@ __all__ = [
     "history",
     "insert_only",
     "load_plan",
+    "migrate",
     "newest",
     "none_lost",
     "pending",
@@ -128,6 +130,7 @@ _HOMES = {
     "purge": "syncnb.journal.purging",
     "Grid": "syncnb.panels.grid",
     "grid": "syncnb.panels.grid",
+    "migrate": "syncnb.migrating",
     "Plan": "syncnb.planning",
     "load_plan": "syncnb.planning",
     "plan": "syncnb.planning",

@@ -35,6 +35,13 @@ class Keeper:
 
     target: WritableStore
     books: WritableStore
+    stages: int = 1
+    """How many stages the plan has: all are done when the last one is."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last stage."""
+        return STAGE + self.stages - 1
 
     @property
     def outside(self) -> bool:
@@ -52,7 +59,7 @@ class Keeper:
 
     def stored(self, connection: "Connection", plan_id: str) -> Report | None:
         """The report of this very plan, where it was applied before."""
-        found = journal.marker(connection, plan_id, STAGE)
+        found = journal.marker(connection, plan_id, self.last)
         if found is None:
             return None
         report = journal.run_report(connection, found.run)

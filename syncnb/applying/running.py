@@ -24,7 +24,7 @@ from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore, Writer
 
-__all__ = ["apply"]
+__all__ = ["RETRIED", "Refused", "Run", "apply"]
 
 TRIES = 4
 RETRIED = ("40001", "40P01", "55P03")
@@ -59,9 +59,9 @@ def apply(
     the target and the server no longer knows, the report's status is `unknown`, with how the rows stand.
     """
     target = check_call(plan, store, allow)
-    if not len(plan) and not plan.maps:
+    if not len(plan) and not plan.maps and not plan.stages:
         return Report(plan.id, None, "nothing to do")
-    run = _Run(plan, target, keeper_for(target, allow), tuple(allow), rest, progress)
+    run = _kind_of(plan)(plan, target, keeper_for(target, allow), tuple(allow), rest, progress)
     earlier = run.earlier()
     if earlier is not None:
         return earlier
@@ -74,6 +74,14 @@ def apply(
         raise
 
 
+def _kind_of(plan: Plan) -> type["Run"]:
+    if not plan.stages:
+        return Run
+    from syncnb.applying.staged import StagedRun
+
+    return StagedRun
+
+
 def _caller() -> str:
     """The function that called `apply`, and its thread."""
     frame = inspect.currentframe()
@@ -81,7 +89,7 @@ def _caller() -> str:
     return f"{outer.f_code.co_name if outer else '?'}:{threading.current_thread().name}"
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """Rows have drifted: what was found, for the report."""
 
     def __init__(self, done: list[Done]) -> None:
@@ -96,7 +104,9 @@ class _Faster(Exception):
 
 
 @dataclass
-class _Run:
+class Run:
+    """One run of a plan of rows, which is one stage."""
+
     plan: Plan
     store: WritableStore
     keeper: Keeper
@@ -153,6 +163,7 @@ class _Run:
                 book.sql,
                 plan_id=self.plan.id,
                 source=self.plan.source,
+                stages=max(1, len(self.plan.stages)),
                 kind="undo" if self.plan.undo_of is not None else "apply",
                 records=len(self.plan) + sum(len(each) - each.fresh for each in self.plan.maps),
                 caller=caller,
@@ -168,7 +179,7 @@ class _Run:
         for attempt in range(1, TRIES + 1):
             try:
                 return self._transaction()
-            except _Refused as refused:  # after the rollback, which frees the lock on the journal
+            except Refused as refused:  # after the rollback, which frees the lock on the journal
                 return self._refuse(refused.done)
             except _Faster as faster:
                 self._finish_apart("failed", f"run {faster.report.run} applied this plan first")
@@ -195,7 +206,7 @@ class _Run:
             if any(found.refused for found in done) and not (
                 self.rest and any(found.written for found in done)
             ):
-                raise _Refused(done)
+                raise Refused(done)
             writer.settle()
             self._check_rewritten(writer, done, tables)
             notes = dict.fromkeys(note for each in followers for note in each.notes)
@@ -240,13 +251,13 @@ class _Run:
             with writer.savepoint():
                 done, followed = self._blocks(writer, tables, schema, stop=not self.rest)
                 if not self.rest and any(found.refused for found in done):
-                    raise _Refused(done)
-        except _Refused as refused:
+                    raise Refused(done)
+        except Refused as refused:
             # Some rows were parked when it happened: all are looked at again as they are without that.
             looked, followed = self._blocks(writer, tables, schema, dry=True)
             return told_once(self.plan.blocks, refused.done, looked), followed
         if half_done(self.plan.blocks, done):
-            raise _Refused(told_once(self.plan.blocks, done))
+            raise Refused(told_once(self.plan.blocks, done))
         return told_once(self.plan.blocks, done), followed
 
     def _blocks(

@@ -29,6 +29,7 @@ COMMANDS = {
     "purge": "take away the images of old runs, and with them their undo",
     "track": "capture which rows of a SQLite file change, and show what is pending",
     "diagnose": "say why a sync fails, or loses data without failing: causes, evidence, a way out",
+    "migrate": "draw what alters tables safely, from what diagnose finds; as a plan, or as SQL files",
     "journal": "print what makes the journal, for an administrator to run",
     "inspect": "show tables, keys, foreign keys, triggers and row-level security of a database",
     "demo": "see it work: two databases in a broken state, looked at and repaired step by step",

@@ -4,10 +4,10 @@ from syncnb.journal.accepted import read_accepted, store_accepted
 from syncnb.journal.capture import own_writes
 from syncnb.journal.ddl import install_sql
 from syncnb.journal.id_maps import read_id_maps, store_id_maps
-from syncnb.journal.imaging import Purge, purge, read_images, store_images
+from syncnb.journal.imaging import Purge, last_step, purge, read_images, read_parts, store_images, store_step
 from syncnb.journal.installing import install, is_installed, store_id, version
 from syncnb.journal.outside import ALLOWED, Intent, intents, keep_intent, open_outside
-from syncnb.journal.reading import both_journals, journal_connection, journal_for, last_run_of
+from syncnb.journal.reading import both_journals, journal_connection, journal_for, last_run_of, within
 from syncnb.journal.recording import (
     Marker,
     Run,
@@ -44,6 +44,7 @@ __all__ = [
     "keep_intent",
     "last_run",
     "last_run_of",
+    "last_step",
     "mark",
     "marker",
     "missing_rights",
@@ -53,6 +54,7 @@ __all__ = [
     "read_accepted",
     "read_id_maps",
     "read_images",
+    "read_parts",
     "renew",
     "run_report",
     "runs",
@@ -61,5 +63,7 @@ __all__ = [
     "store_id",
     "store_id_maps",
     "store_images",
+    "store_step",
     "version",
+    "within",
 ]

@@ -20,11 +20,16 @@ from syncnb.steps.codec import Json, canonical, decode_columns, parse
 from syncnb.steps.packing import pack, unpack
 from syncnb.values.raw import concat
 
-__all__ = ["CHUNK_BYTES", "CHUNK_ROWS", "Purge", "purge", "read_images", "store_images"]
+__all__ = [
+    "CHUNK_BYTES", "CHUNK_ROWS", "Purge", "last_step", "purge", "read_images", "read_parts", "store_images",
+    "store_step",
+]  # fmt: skip
 
 CHUNK_ROWS = 5000
 CHUNK_BYTES = 16 * 2**20
 """What a chunk should not exceed: no engine takes a value of a gigabyte. One row is never cut."""
+SCHEMA_STEP = "schema_step"
+"""What marks an image that is no rows, but a step that altered a table."""
 NAMES = ("table", "verb", "key", "columns", "path")
 ARRAYS = ("keys", "before", "after")
 
@@ -49,6 +54,11 @@ def read_images(connection: Connection, run: int) -> Iterator[Block]:
     To take the run back, reverse them and take each one's `inverse`. Nothing where the run wrote nothing;
     raises PlanError where its images were purged, or there is no such run.
     """
+    return (part for part in read_parts(connection, run) if isinstance(part, Block))
+
+
+def read_parts(connection: Connection, run: int) -> Iterator[Block | Json]:
+    """The same, and among them, in their order, what `store_step` kept of steps that altered tables."""
     ours = tables_of(connection)
     _refuse_without_images(connection, run)
     images = ours.images.c
@@ -59,7 +69,23 @@ def read_images(connection: Connection, run: int) -> Iterator[Block]:
             wanted.order_by(images.step, images.part), execution_options={"yield_per": 8}
         )
         for _, parts in groupby(rows, key=lambda row: row.step):
-            yield _joined([_block(parse(row.payload), row.packed) for row in parts])
+            chunks = [(parse(row.payload), row.packed) for row in parts]
+            head = chunks[0][0]
+            yield head[SCHEMA_STEP] if SCHEMA_STEP in head else _joined([_block(*c) for c in chunks])
+
+
+def store_step(connection: Connection, run: int, step: int, record: Json) -> None:
+    """Keep what a schema step did, among the images and in their order: with what was there, by definition."""
+    row = {"run": run, "step": step, "part": 1, "payload": canonical({SCHEMA_STEP: record}).decode()}
+    with said("writing images to"):
+        connection.execute(insert(tables_of(connection).images).values(row))
+
+
+def last_step(connection: Connection, run: int) -> int:
+    """The number of the last thing that was kept of a run; 0 where nothing was."""
+    images = tables_of(connection).images.c
+    with said("reading", reading=True):
+        return int(connection.scalar(select(func.max(images.step)).where(images.run == run)) or 0)
 
 
 def _is_packed(connection: Connection, ours: Tables) -> bool:

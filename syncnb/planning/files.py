@@ -9,14 +9,14 @@ import pyarrow as pa
 
 from syncnb.errors import PlanError
 from syncnb.schema import Column
-from syncnb.steps import Block, Contest, Cut, Hazard, IdMap
+from syncnb.steps import Block, Contest, Cut, Hazard, IdMap, Skipped, Stage, Step
 from syncnb.steps.codec import canonical, decode_columns, digest, encode_columns, parse
 from syncnb.stores.port import Identity
 
 if TYPE_CHECKING:
     from syncnb.planning.plans import Plan
 
-__all__ = ["load_plan", "plan_hash", "save"]
+__all__ = ["load_plan", "plan_hash", "save", "step_content", "step_from"]
 
 FORMAT, VERSION = "syncnb plan", 2
 CHANGED = "it was changed after it was saved, or cut short: draw the plan again"
@@ -73,6 +73,17 @@ def load_plan(path: str | Path) -> "Plan":
 
 
 def _content(plan: "Plan") -> dict[str, Any]:
+    migration = {
+        "stages": [
+            [stage.mode, [step_content(p) if isinstance(p, Step) else {"block": _block_content(p)} for p in stage.parts]]
+            for stage in plan.stages
+        ],
+        "skipped": [[each.table, each.what, each.evidence] for each in plan.skipped],
+    }  # fmt: skip
+    return _data_content(plan) | {name: value for name, value in migration.items() if value}
+
+
+def _data_content(plan: "Plan") -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -99,6 +110,27 @@ def _content(plan: "Plan") -> dict[str, Any]:
         "cuts": [asdict(cut) for cut in plan.cuts],
         "deferred": [list(pair) for pair in plan.deferred],
     }
+
+
+def step_content(step: Step) -> dict[str, Any]:
+    """A schema step as JSON."""
+    content = {field.name: getattr(step, field.name) for field in fields(step)}
+    return content | {"shown": None if step.shown is None else _block_content(step.shown)}
+
+
+def step_from(content: dict[str, Any]) -> Step:
+    """The step that `step_content` wrote."""
+    shown = content["shown"]
+    lists = {name: tuple(content[name]) for name in ("path", "columns")}
+    triggers = tuple((name, back) for name, back in content["triggers"])
+    return Step(
+        **{**content, **lists, "triggers": triggers, "shown": None if shown is None else _block(shown)}
+    )
+
+
+def _stage(content: Any) -> Stage:
+    mode, parts = content
+    return Stage(tuple(_block(part["block"]) if "block" in part else step_from(part) for part in parts), mode)
 
 
 def _block_content(block: Block) -> dict[str, Any]:
@@ -163,6 +195,8 @@ def _plan(content: dict[str, Any], name: str) -> "Plan":
             contests=tuple(map(_contest, content["contests"])),
             cuts=tuple(Cut(**_tuples(each)) for each in content["cuts"]),
             deferred=tuple((table, name) for table, name in content["deferred"]),
+            stages=tuple(map(_stage, content.get("stages", ()))),
+            skipped=tuple(Skipped(*each) for each in content.get("skipped", ())),
         )
     except (KeyError, TypeError, ValueError):
         raise PlanError(f"{name} is no saved plan", hint=CHANGED) from None
@@ -190,6 +224,10 @@ def _without_values(plan: "Plan") -> "Plan":
         nothing = pa.nulls(len(block))
         return replace(block, before=(nothing,) * len(block.before), after=(nothing,) * len(block.after))
 
+    def without(part: Step | Block) -> Step | Block:
+        return replace(part, shown=None) if isinstance(part, Step) else emptied(part)
+
     blocks, undecided = (tuple(map(emptied, blocks)) for blocks in (plan.blocks, plan.undecided))
     contests = tuple(replace(contest, spares=pa.nulls(len(contest.spares))) for contest in plan.contests)
-    return replace(plan, blocks=blocks, undecided=undecided, contests=contests, whole=False)
+    stages = tuple(replace(stage, parts=tuple(map(without, stage.parts))) for stage in plan.stages)
+    return replace(plan, blocks=blocks, undecided=undecided, contests=contests, stages=stages, whole=False)

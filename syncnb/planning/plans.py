@@ -1,15 +1,16 @@
 """The plan: everything that shall be written, as a value. It holds no connection."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from syncnb.planning import editing, files, previewing
+from syncnb.errors import PlanError
+from syncnb.planning import editing, files, previewing, scripts, staged
 from syncnb.rendering import Sheet
 from syncnb.schema import Column
-from syncnb.steps import Block, Change, Contest, Cut, Hazard, IdMap
+from syncnb.steps import Block, Change, Contest, Cut, Hazard, IdMap, Skipped, Stage
 from syncnb.stores.port import Identity
 from syncnb.values.rules import Side
 
@@ -75,6 +76,10 @@ class Plan:
     """References that wait, because tables refer to each other in a circle."""
     deferred: tuple[tuple[str, str], ...] = ()
     """Tables and constraints that the database looks at only when all is written."""
+    stages: tuple[Stage, ...] = ()
+    """Of a migration: what is altered and written, in order; `blocks` is empty then."""
+    skipped: tuple[Skipped, ...] = ()
+    """Steps that were asked for and are true already."""
     whole: bool = True
     """False for one that was saved without its values: it can be read, not applied."""
 
@@ -86,22 +91,25 @@ class Plan:
     @property
     def changes(self) -> list[Change]:
         """The rows that will be written, as objects, in order."""
-        return [change for block in self.blocks if not block.role for change in block.changes()]
+        written = [part for stage in self.stages for part in stage.parts if isinstance(part, Block)]
+        blocks = (*self.blocks, *written)
+        return [change for block in blocks if not block.role for change in block.changes()]
 
     def __len__(self) -> int:
         """How many rows it writes."""
-        return sum(len(block) for block in self.blocks if not block.role)
+        return sum(len(block) for block in self.blocks if not block.role) + staged.rows_of(self.stages)
 
     def preview(self) -> "pd.DataFrame":
         """Every cell that will be written or is open.
 
-        Columns: step, table, verb, key, column, before, after, why, hazard, decision, reason.
+        Columns: step, table, verb, key, column, before, after, why, hazard, decision, reason. A migration has
+        a line for each step, with what, rows, lock and back, and the first rows that it fills.
         """
-        return previewing.preview(self)
+        return staged.preview(self) if self.stages or self.skipped else previewing.preview(self)
 
     def sql(self) -> str:
         """What will run, as statements to read and to copy. They write the same, row by row."""
-        return previewing.statements(self)
+        return staged.statements(self) if self.stages else previewing.statements(self)
 
     def decide(self, frame: "pd.DataFrame", *, by: str = "") -> "Plan":
         """A new plan from edited lines of `preview()`: `after` values, `decision` and `reason`.
@@ -109,14 +117,28 @@ class Plan:
         decision: `local` or `remote` (whose row it shall be), or `apply` and `keep`. NULL is `sn.NULL`.
         Raises PlanError for a value that its column cannot hold, an unknown row, or NaN.
         """
+        if self.stages:
+            raise PlanError("a migration has no cells to decide", hint="draw it again with other steps")
         return editing.decided(self, frame, by=by)
 
     def save(self, path: str | Path, *, values: bool = True) -> Path:
         """Write it as JSON. Without `values` it can be read, but not applied. Returns the path."""
         return files.save(self, path, values=values)
 
+    def save_sql(self, folder: str | Path, *, names: Sequence[str] | None = None) -> list[Path]:
+        """Write a migration as `.sql` files for psql or sqlite3, what takes it back beside it (`.down.sql`).
+
+        names: what the files are called. With two, the first has columns and values, the second rules and
+        indexes, which must come after; with one, all. By default two, numbered. Returns the paths, in order.
+        """
+        return scripts.save_sql(self, folder, names)
+
+    def save_alembic(self, folder: str | Path, *, revision: str, down_revision: str | None = None) -> Path:
+        """Write a migration as one Alembic revision, with upgrade and downgrade. Returns its path."""
+        return scripts.save_alembic(self, folder, revision, down_revision)
+
     def _sheet(self) -> Sheet:
-        return previewing.plan_sheet(self)
+        return staged.plan_sheet(self) if self.stages or self.skipped else previewing.plan_sheet(self)
 
     def __repr__(self) -> str:
         return self._sheet().text()

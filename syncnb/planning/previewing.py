@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from syncnb.planning.plans import Plan
 
-__all__ = ["ID_FOUND", "ID_MADE", "key_of", "plan_sheet", "preview", "statements"]
+__all__ = ["COLUMNS", "ID_FOUND", "ID_MADE", "key_of", "plan_sheet", "preview", "statements"]
 
 COLUMNS = ("step", "table", "verb", "key", "column", "before", "after", "why", "hazard", "decision", "reason")
 IN_SIGHT = 8

@@ -1,7 +1,8 @@
 """The verb `undo`: a plan that takes a run back, from what the journal kept of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from syncnb import journal
 from syncnb.errors import PlanError
@@ -9,6 +10,7 @@ from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import cascades, journal_notes
 from syncnb.planning.plans import Plan
 from syncnb.planning.retracing import backwards, deferrals
+from syncnb.planning.undoing_migrations import Part, kept_parts, way_back
 from syncnb.schema import Schema
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore
@@ -35,9 +37,12 @@ def undo(run: Report | int, store: Store) -> Plan:
     with journal.journal_connection(store, number) as connection:
         if connection is None or not journal.is_installed(connection):
             raise PlanError(f"{store.name} has no journal", hint="nothing was applied to it by syncnb")
-        _check(journal.runs(connection), number)
-        images = list(journal.read_images(connection, number))
+        parts = kept_parts(connection, journal.runs(connection), number)
+        _check(journal.runs(connection), number, partly=bool(parts))
+        images = list(journal.read_images(connection, number)) if not parts else []
         report = journal.run_report(connection, number)
+    if parts:
+        return _migration(number, store, parts)
     after_run, lacking = journal.journal_for(store)
     with store.reading() as reader:
         elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
@@ -63,17 +68,37 @@ def undo(run: Report | int, store: Store) -> Plan:
     )
 
 
+def _migration(number: int, store: WritableStore, parts: Sequence[Part]) -> Plan:
+    after_run, lacking = journal.journal_for(store)
+    with store.reading() as reader:
+        connection: Any = journal.within(reader, store.dialect)
+        paths = [p.path if isinstance(p, Block) else p["step"]["path"] for p in parts]
+        schema = reader.schema(sorted({path[0] for path in paths if len(path) > 1}) or None)
+        found = way_back(parts, reader, schema, connection, _taken_back)
+    notes = (*found.pop("notes"), KEPT, *journal_notes(lacking))
+    return Plan(
+        target=store.identity(),
+        into="remote",
+        source=f"run {number}",
+        blocks=(),
+        after_run=after_run,
+        undo_of=number,
+        notes=notes,
+        **found,
+    )
+
+
 def _lost(report: Report | None) -> list[str]:
     """What the run itself said that it could not keep."""
     return [note for note in (report.notes if report else ()) if "cannot be taken back" in note]
 
 
-def _check(runs: list[journal.Run], number: int) -> None:
+def _check(runs: list[journal.Run], number: int, *, partly: bool) -> None:
     found = next((run for run in runs if run.run == number), None)
     if found is None:
         there = ", ".join(str(run.run) for run in runs) or "none"
         raise PlanError(f"there is no run {number}", hint=f"runs in this journal: {there}")
-    if found.status != "success":
+    if found.status != "success" and not partly:
         raise PlanError(f"run {number} wrote nothing ({found.status})", hint="there is nothing to take back")
     whole = [run for run in runs if run.inserted + run.updated + run.deleted >= run.records]
     by = [run.run for run in whole if run.undo_of == number and run.status == "success"]

@@ -8,6 +8,7 @@ from syncnb.steps.id_maps import IdMap
 from syncnb.steps.proof import Expectation, Line, Proof, complete, count, none_lost, row, unique
 from syncnb.steps.remedies import Remedy, remedy
 from syncnb.steps.rolls import RollCall
+from syncnb.steps.schema_steps import Skipped, Stage, Step
 
 __all__ = [
     "Block",
@@ -25,6 +26,9 @@ __all__ = [
     "Report",
     "Role",
     "RollCall",
+    "Skipped",
+    "Stage",
+    "Step",
     "Verb",
     "complete",
     "count",

@@ -11,6 +11,7 @@ REMEDIES = {
     "dedupe": "remove the duplicates of ({columns}) from {table}: which row stays must be told",
     "unique": "add a unique rule on {table} ({columns}){tail}",
     "replace_unique": "replace {name} on {table} by a unique rule on ({columns}){tail}; the new one stands first",
+    "index": "add an index on {table} ({columns}){tail}",
     "drop_constraint": "drop the constraint {name} of {table}",
     "drop_index": "drop the index {name} of {table}",
     "rebuild_index": "drop the index {name} of {table} and build it again",
@@ -36,7 +37,7 @@ class Remedy:
     columns: tuple[str, ...] = ()
     """Column names; for a unique rule also expressions, as text."""
     name: str | None = None
-    """Of the constraint or index that is replaced, dropped, built again or validated."""
+    """Of the constraint or index that is replaced, dropped, built again or validated; what a new index is called."""
     type: str | None = None
     """Of a new column, or the new type of an old one."""
     source: str | None = None

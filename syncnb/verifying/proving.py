@@ -17,6 +17,7 @@ from syncnb.values.pairing import rule_for
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.reading import as_text
 from syncnb.values.rules import Answer, Rule, judge
+from syncnb.verifying.altered import altered
 from syncnb.verifying.rolls import none_lost_lines
 
 __all__ = ["verify"]
@@ -38,9 +39,14 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
     number = r.run if isinstance(r, Report) else r
     lines: list[Line] = []
     images: list[Block] = []
+    records: list[Any] = []
     digests: list[Digest] = []
     if number is not None:
-        status, images, digests = _told(number, store)
+        status, parts, digests = _told(number, store)
+        images, records = (
+            [p for p in parts if isinstance(p, Block)],
+            [p for p in parts if not isinstance(p, Block)],
+        )
         lines.append(Line(status == "success", f"run {number} is in the journal", "success", status))
     with store.reading() as reader:
         elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
@@ -49,6 +55,7 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
             lines += _as_written(
                 reader, schema.find(label), [image for image in images if image.table == label]
             )
+        lines += altered(reader, records, images)
         lines += _whole(reader, schema, digests)
         for wanted in expect:
             if isinstance(wanted, NoneLost):
@@ -58,7 +65,7 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
     return Proof(tuple(lines))
 
 
-def _told(number: int, store: Store) -> tuple[str, list[Block], list[Digest]]:
+def _told(number: int, store: Store) -> tuple[str, list[Any], list[Digest]]:
     with journal.journal_connection(store, number) as connection:
         runs = journal.runs(connection) if connection is not None and journal.is_installed(connection) else []
         found = next((run for run in runs if run.run == number), None)
@@ -67,7 +74,7 @@ def _told(number: int, store: Store) -> tuple[str, list[Block], list[Digest]]:
                 f"{store.name} has no run {number} in its journal", hint="pass the database that was written"
             )
         undone = next((run for run in runs if run.run == found.undo_of), None)
-        return found.status, list(journal.read_images(connection, number)), list(_digests(found, undone))
+        return found.status, list(journal.read_parts(connection, number)), list(_digests(found, undone))
 
 
 def _digests(run: journal.Run, undone: journal.Run | None) -> Iterator[Digest]:
@@ -104,7 +111,16 @@ def _rows_in(digest: str) -> str:
 
 def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[Line]:
     """The rows of one table against the last image of each."""
-    columns = tuple(column.name for column in table.columns if column.readable and column.generated is None)
+    images = [image for image in images if {*image.columns} <= {column.name for column in table.columns}]
+    if not images:  # a column that was filled is gone again: its own line says so
+        return
+    columns = tuple(
+        column.name
+        for column in table.columns
+        if column.readable
+        and column.generated is None
+        and all(column.name in image.columns for image in images)  # a fill keeps but its own column
+    )
     rules = [rule_for(Kind(table.column(name).kind), Kind(table.column(name).kind)) for name in columns]
     wanted: dict[Key, tuple[Raw, ...] | None] = {}
     key: tuple[str, ...] = images[0].key

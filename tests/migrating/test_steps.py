@@ -1,0 +1,204 @@
+"""Each step on both engines: made, proved, taken back; refused where rows stand against it."""
+
+from typing import Any
+
+import pytest
+
+import syncnb as sn
+from syncnb.embedded import available
+from tests.databases import Workbench
+from tests.migrating.scene import catalogue
+
+pytestmark = pytest.mark.skipif(not available(), reason="no PostgreSQL here")
+ENGINES = ("sqlite", "postgresql")
+
+P = "CREATE TABLE p (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, old TEXT, updated_at TEXT)"
+C = (
+    "CREATE TABLE c (id INTEGER PRIMARY KEY, p_id INTEGER, code TEXT, "
+    "note TEXT, CONSTRAINT keep CHECK (id > 0)) -- kept"
+)
+C_PG = C.removesuffix(" -- kept")
+ROWS = (
+    "INSERT INTO p VALUES (1, 'a', 'x', '2026-01-01'), (2, 'b', 'x', '2026-01-02'), (3, 'c', NULL, NULL)",
+    "INSERT INTO c VALUES (1, 1, 'a', NULL), (2, 2, 'b', NULL), (3, 2, 'b', 'n')",
+)
+STEPS: dict[str, Any] = {
+    "not null": [sn.remedy("not_null", "c", "p_id")],
+    "a foreign key": [sn.remedy("foreign_key", "c", "p_id", source="p (id)")],
+    "a foreign key to a unique column": [sn.remedy("foreign_key", "c", "code", source="p (code)")],
+    "null again": [sn.remedy("drop_not_null", "p", "code")],
+    "an index": [sn.remedy("index", "c", ("p_id", "code"), name="c idx")],
+    "a unique rule over an expression": [sn.remedy("unique", "p", ("lower(code)",))],
+    "a partial unique rule": [sn.remedy("unique", "c", ("p_id",), where="note IS NOT NULL")],
+    "a column, filled by an expression, unique": [
+        sn.remedy("add_column", "p", "upper_code", type="text"),
+        sn.remedy("backfill", "p", "upper_code"),
+        sn.remedy("unique", "p", "upper_code"),
+    ],
+    "duplicates, then a rule": [sn.remedy("dedupe", "p", "old"), sn.remedy("unique", "p", "old")],
+}
+TOLD: dict[str, Any] = {"sql_values": {"p.upper_code": "upper(code)"}, "keep": "updated_at"}
+
+
+def made(bench: Workbench, engine: str, *more: str) -> Any:
+    from dataclasses import replace
+
+    ddl = C if engine == "sqlite" else C_PG
+    store = bench.make(engine, P, ddl, *ROWS, *more)
+    return replace(store, writable=True)  # type: ignore[type-var]
+
+
+def content(store: Any) -> dict[str, list[Any]]:
+    with store.reading() as reader:
+        return {
+            table.label: [
+                row
+                for batch in reader.batches(table, [c.name for c in table.columns], order=["id"])
+                for row in batch.to_pylist()
+            ]
+            for table in reader.schema()
+            if not table.is_view
+        }
+
+
+def allowed(plan: sn.Plan) -> tuple[str, ...]:
+    return tuple({hazard.name for hazard in plan.hazards})
+
+
+@pytest.mark.parametrize("online", [False, True], ids=["at once", "online"])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_a_step_is_made_proved_and_taken_back(
+    bench: Workbench, engine: str, steps: Any, online: bool
+) -> None:
+    store = made(bench, engine)
+    before, rows = catalogue(store), content(store)
+    plan = sn.migrate(store, steps, online=online, **TOLD)
+    assert plan.stages
+    report = sn.apply(plan, store, allow=allowed(plan))
+    assert report.status == "applied", report
+    proof = sn.verify(report, store)
+    assert proof, proof
+    assert catalogue(store) != before
+    assert not sn.migrate(store, steps, online=online, **TOLD).stages
+    back = sn.undo(report, store)
+    assert sn.verify(sn.apply(back, store, allow=allowed(back)), store)
+    assert catalogue(store) == before
+    assert content(store) == rows
+
+
+REFUSED: dict[str, tuple[sn.Remedy, str]] = {
+    "not null over NULL": (sn.remedy("not_null", "c", "note"), r"2 of 3 rows of c will have no note"),
+    "a unique rule over duplicates": (
+        sn.remedy("unique", "c", "code"),
+        r"2 rows of c share 1 values of \(code\)",
+    ),
+    "a reference to nobody": (
+        sn.remedy("foreign_key", "c", "note", source="p (code)"),
+        r"1 rows of c refer to rows",
+    ),
+    "a reference to what is not unique": (
+        sn.remedy("foreign_key", "c", "code", source="p (old)"),
+        r"nothing makes",
+    ),
+    "a column of another type": (
+        sn.remedy("add_column", "c", "code", type="integer"),
+        r"has a column code already",
+    ),
+    "a column of unknown type": (sn.remedy("add_column", "c", "fresh"), r"nobody told which type"),
+    "a type that is more": (sn.remedy("add_column", "c", "fresh", type="text; DROP TABLE p"), r"is no type"),
+    "a fill from nowhere": (sn.remedy("backfill", "c", "note"), r"nobody told what fills c.note"),
+    "duplicates without a rule": (
+        sn.remedy("dedupe", "c", "code"),
+        r"nobody told which of the duplicates of c stays",
+    ),
+    "an unknown rule": (sn.remedy("replace_unique", "c", "id", name="nope"), r"has no unique rule 'nope'"),
+    "an unknown column": (sn.remedy("unique", "c", "nope"), r"has no column 'nope'"),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("step", "told"), REFUSED.values(), ids=REFUSED)
+def test_what_rows_stand_against_is_refused_before_anything_is_written(
+    bench: Workbench, engine: str, step: sn.Remedy, told: str
+) -> None:
+    store = made(bench, engine)
+    with pytest.raises(sn.SyncnbError, match=told):
+        sn.migrate(store, step)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_children_follow_the_row_that_stays(bench: Workbench, engine: str) -> None:
+    store = made(bench, engine)
+    sn.apply(sn.migrate(store, sn.remedy("foreign_key", "c", "p_id", source="p (id)")), store)
+    plan = sn.migrate(
+        store, [sn.remedy("dedupe", "p", "old"), sn.remedy("unique", "p", "old")], keep="updated_at"
+    )
+    sn.apply(plan, store, allow=allowed(plan))
+    found = content(store)
+    assert [row["id"] for row in found["p"]] == [2, 3]
+    assert [row["p_id"] for row in found["c"]] == [2, 2, 2]
+
+
+TRIGGERS = {
+    "sqlite": (
+        "CREATE TRIGGER touch AFTER UPDATE ON p BEGIN UPDATE p SET updated_at = 'now' WHERE id = NEW.id; END",
+        "CREATE VIEW v AS SELECT code FROM p",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.updated_at = 'now'; RETURN NEW; END $$",
+        "CREATE TRIGGER touch BEFORE UPDATE ON p FOR EACH ROW EXECUTE FUNCTION touch()",
+        "CREATE VIEW v AS SELECT code FROM p",
+    ),
+}
+
+
+@pytest.mark.parametrize("online", [False, True], ids=["at once", "online"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_fill_leaves_updated_at_as_it_is(bench: Workbench, engine: str, online: bool) -> None:
+    store = made(bench, engine, *TRIGGERS[engine])
+    before, rows = catalogue(store), content(store)
+    steps = [
+        sn.remedy("add_column", "p", "copy", type="text"),
+        sn.remedy("backfill", "p", "copy", source="code"),
+    ]
+    report = sn.apply(sn.migrate(store, steps, online=online), store)
+    assert [row["updated_at"] for row in content(store)["p"]] == [row["updated_at"] for row in rows["p"]]
+    assert catalogue(store)["p"]["trigger touch"] == before["p"]["trigger touch"]
+    sn.apply(sn.undo(report, store), store)
+    assert catalogue(store) == before
+    assert content(store) == rows
+
+
+def test_the_silent_duplicates_of_a_plain_rule_are_told(bench: Workbench) -> None:
+    store = made(bench, "postgresql")
+    plan = sn.migrate(store, sn.remedy("unique", "p", ("code", "updated_at")))
+    assert any(
+        "1 rows have no updated_at: under this rule they never conflict" in note for note in plan.notes
+    )
+
+
+def test_a_sequence_is_set_forward(bench: Workbench) -> None:
+    from dataclasses import replace
+
+    store: Any = replace(
+        bench.postgresql("CREATE TABLE s (id serial PRIMARY KEY, n int)", "INSERT INTO s VALUES (7, 1)"),  # type: ignore[type-var]
+        writable=True,
+    )
+    report = sn.apply(sn.migrate(store, sn.remedy("set_sequence", "s", "id")), store)
+    assert report.status == "applied"
+    with store.writing() as writer:
+        assert writer._connection.execute("INSERT INTO s (n) VALUES (2) RETURNING id").fetchone() == (8,)
+
+
+def test_an_invalid_index_is_built_again(bench: Workbench) -> None:
+    store = made(bench, "postgresql")
+    with pytest.raises(Exception, match="could not create unique index"), store._connect() as connection:
+        connection.execute("CREATE UNIQUE INDEX CONCURRENTLY broken ON c (code)")
+    assert catalogue(store)["c"]["index broken"].endswith(" INVALID")
+    step = sn.remedy("rebuild_index", "c", "code", name="broken")
+    with pytest.raises(sn.PlanError, match="2 rows of c share 1 values"):
+        sn.migrate(store, step)
+    plan = sn.migrate(store, [sn.remedy("dedupe", "c", "code"), step], keep="id", online=True)
+    sn.apply(plan, store, allow=allowed(plan))
+    assert "INVALID" not in catalogue(store)["c"]["index broken"]
