@@ -1,4 +1,4 @@
-"""Conflicts of identity: one id and two things, one thing and two ids, and what nobody can tell."""
+"""Conflicts: one id and two things, one thing and two ids, and values that both sides have changed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ __all__ = ["COLUMNS", "Conflict", "ConflictClass", "conflicts_frame"]
 
 
 class ConflictClass(Enum):
-    """What an id and a natural key say about two rows. The value is what a person reads."""
+    """What an id, a natural key and what was once agreed on say about two rows. The value is what a person reads."""
 
     COLLISION = "id collision"
     """The same id, different things."""
@@ -31,11 +31,15 @@ class ConflictClass(Enum):
     """Several rows of one side have the natural key that should identify one."""
     NO_KEY = "natural key is NULL"
     """The same id; one side has no natural key to compare."""
+    UPDATED = "both updated"
+    """Both sides changed one and the same cell since they last agreed, and not to the same value."""
+    DELETED = "deleted and updated"
+    """One side deleted the row, and the other changed it since they last agreed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One id, or one thing, that does not mean the same on both sides."""
+    """One id, one thing or one value that is not the same on both sides, so that somebody has to decide."""
 
     table: str
     kind: ConflictClass

@@ -1,5 +1,7 @@
 """Ids that do not mean the same thing on both sides, and what takes one side's ids to the other's."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +14,7 @@ from syncnb.values.arrays import mask
 from syncnb.values.raw import to_python
 from syncnb.values.rules import Rule, Side
 
-__all__ = ["Ids", "Rows", "names"]
+__all__ = ["Ids", "Rows", "key_names", "names"]
 
 Rows = np.ndarray[tuple[int], np.dtype[np.bool_]]
 TEXT = pa.string()
@@ -25,6 +27,14 @@ def names(rule: Rule, array: pa.Array, side: Side) -> pa.Array:
         return quick.cast(TEXT)
     tokens = (None if value is None else rule.token(value, side) for value in to_python(array))
     return pa.array([None if token is None else _written(token) for token in tokens], TEXT)
+
+
+def key_names(key: Sequence[tuple[Rule, pa.Array]], side: Side) -> list[str | None]:
+    """The key of each row as one text: its name where it is one column, else the names as a JSON list."""
+    parts = [names(rule, array, side).to_pylist() for rule, array in key]
+    if len(parts) == 1:
+        return parts[0]  # type: ignore[no-any-return]
+    return [json.dumps(row, ensure_ascii=False) for row in zip(*parts, strict=True)]
 
 
 def _written(token: Any) -> str:

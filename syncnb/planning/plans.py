@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from syncnb.planning import editing, files, previewing
 from syncnb.rendering import Sheet
 from syncnb.schema import Column
-from syncnb.steps import Block, Change, Contest, Cut, Hazard, IdMap
+from syncnb.steps import Block, Change, Clash, Contest, Cut, Hazard, IdMap
 from syncnb.stores.port import Identity
 from syncnb.values.rules import Side
 
@@ -75,6 +75,8 @@ class Plan:
     """References that wait, because tables refer to each other in a circle."""
     deferred: tuple[tuple[str, str], ...] = ()
     """Tables and constraints that the database looks at only when all is written."""
+    clashes: tuple[Clash, ...] = ()
+    """Rows that both sides changed since they last agreed: decided ones are in `blocks`, or stay as they are."""
     whole: bool = True
     """False for one that was saved without its values: it can be read, not applied."""
 
