@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         unique,
     )
     from syncnb.stores.port import Store
+    from syncnb.syncing import Synced, agree, sync
     from syncnb.tracking import Pending, Tracking, acknowledge, pending, track, untrack
     from syncnb.verifying import roll_call, verify
 
@@ -83,6 +84,7 @@ __all__ = [
     "Schema",
     "SchemaError",
     "Store",
+    "Synced",
     "SyncnbError",
     "Table",
     "TableDiff",
@@ -91,6 +93,7 @@ __all__ = [
     "WriteError",
     "accept",
     "acknowledge",
+    "agree",
     "apply",
     "complete",
     "connect",
@@ -113,6 +116,7 @@ __all__ = [
     "roll_call",
     "row",
     "suggest_keys",
+    "sync",
     "take_local",
     "take_remote",
     "track",
@@ -124,6 +128,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "agree": "syncnb.syncing",
+    "sync": "syncnb.syncing",
+    "Synced": "syncnb.syncing",
     "apply": "syncnb.applying",
     "Runs": "syncnb.journal.history",
     "history": "syncnb.journal.history",

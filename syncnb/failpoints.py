@@ -26,6 +26,10 @@ POINTS = {
     "between-stages": "a stage of a migration is committed, and the next is not begun",
     "settling": "an earlier run is about to be settled",
     "before-refusal": "rolled back, and the refusal is not yet in the journal",
+    "sync-settling": "what a sync that died has left to do is about to be done",
+    "sync-begun": "a sync's run has its row, nothing was compared",
+    "sync-applied": "a sync has written into the target, and nothing is kept of it where its base is",
+    "sync-kept": "base and acknowledgement are kept, and the sync has not said that it is over",
     "intent-kept": "the local journal knows what will be committed, and the target does not yet",
 }
 """Every point, and what has happened when it is reached."""

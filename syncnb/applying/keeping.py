@@ -192,10 +192,10 @@ def keeper_for(store: WritableStore, allow: Sequence[str]) -> Keeper:
 
 def totals_of(report: Report) -> Mapping[str, int]:
     """The numbers of a report over all tables, as a run's row has them."""
-    return {
-        name: sum(n.get(name, 0) for n in report.totals.values())
-        for name in ("inserted", "updated", "deleted", "mapped")
-    }
+    names = ("inserted", "updated", "deleted", "mapped")
+    totals = {name: sum(n.get(name, 0) for n in report.totals.values()) for name in names}
+    resolved, waiting = report.conflicts
+    return {**totals, "conflicts_resolved": resolved, "conflicts_open": waiting}
 
 
 def _store(book: Writer, run: int, images: Sequence[Block], maps: tuple[str, Sequence[IdMap]]) -> None:

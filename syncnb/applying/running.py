@@ -20,11 +20,12 @@ from syncnb.errors import ConnectError, PlanError, SyncnbError, UnknownOutcome, 
 from syncnb.failpoints import reach
 from syncnb.planning import Plan
 from syncnb.planning.between import Between
+from syncnb.planning.losses import open_conflicts, overwritten, resolved
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore, Writer
 
-__all__ = ["RETRIED", "Refused", "Run", "apply"]
+__all__ = ["RETRIED", "Refused", "Run", "apply", "apply_within"]
 
 TRIES = 4
 RETRIED = ("40001", "40P01", "55P03")
@@ -82,6 +83,26 @@ def _kind_of(plan: Plan) -> type["Run"]:
     return StagedRun
 
 
+def apply_within(
+    plan: Plan,
+    store: Store,
+    run: int,
+    keeper: Keeper,
+    *,
+    allow: Sequence[str],
+    whole: bool,
+    progress: bool | None = None,
+) -> Report:
+    """The same as a part of a run that has begun already, such as a sync's: rows that are refused stay behind.
+
+    whole: whether a digest of each whole table is kept, which costs what the table costs.
+    """
+    target = check_call(plan, store, allow)
+    inner = Run(plan, target, keeper, tuple(allow), rest=True, progress=progress, number=run, whole=whole)
+    with leased(keeper, run):
+        return inner.go()
+
+
 def _caller() -> str:
     """The function that called `apply`, and its thread."""
     frame = inspect.currentframe()
@@ -116,6 +137,8 @@ class Run:
     number: int = 0
     sent: bool = False
     """Whether COMMIT was sent: from then on nothing is tried again."""
+    whole: bool = True
+    """Whether a digest of each whole table is kept."""
 
     def earlier(self) -> Report | None:
         """The report of this very plan, where it was applied before; what earlier runs left open is settled first."""
@@ -200,7 +223,7 @@ class Run:
                 raise _Faster(stored)
             schema = self._schema(writer)
             tables = tables_as_planned(self.plan, schema)
-            before = digests(writer, tables.values())
+            before = digests(writer, tables.values()) if self.whole else {}
             with journal.own_writes(writer.sql):  # not captured as somebody's change, where changes are
                 done, followers = self._write_all(writer, tables, schema)
             if any(found.refused for found in done) and not (
@@ -212,7 +235,8 @@ class Run:
             notes = dict.fromkeys(note for each in followers for note in each.notes)
             notes |= dict.fromkeys(_advanced(writer, self.plan.blocks, tables))
             report = self._report("applied", done, (*notes, *self.keeper.notes))
-            report = with_digests(report, before, digests(writer, tables.values()))
+            if self.whole:
+                report = with_digests(report, before, digests(writer, tables.values()))
             images = [image for found in done for image in found.images]
             self.keeper.before_commit(
                 writer, self.number, images, report, (self.plan.source_id, self.plan.maps)
@@ -315,7 +339,13 @@ class Run:
             there = totals.setdefault(each.table, {})
             there["mapped"] = there.get("mapped", 0) + len(each) - each.fresh
         results = tuple(outcome for found in done for outcome in found.results)
-        return Report(self.plan.id, self.number, status, totals, results, notes, self.keeper.guarantee)  # type: ignore[arg-type]
+        refused = {(found.table, found.key) for found in results if found.refusal}
+        lost = overwritten(self.plan, refused) if status == "applied" else ()
+        conflicts = resolved(self.plan), open_conflicts(self.plan)
+        return Report(
+            self.plan.id, self.number, status, totals, results, notes, self.keeper.guarantee,  # type: ignore[arg-type]
+            lost=lost, conflicts=conflicts,
+        )  # fmt: skip
 
     def _settled(self, lost: UnknownOutcome) -> Report:
         """What became of a transaction whose COMMIT got no answer, asked once the old backend is gone."""

@@ -4,6 +4,7 @@ from syncnb.changes.conflicts import Conflict, ConflictClass, Conflicts
 from syncnb.changes.diff import Diff
 from syncnb.changes.ids import Ids
 from syncnb.changes.pairs import ColumnPair, Link, TablePair, Uncompared
+from syncnb.changes.since import Since
 from syncnb.changes.table_diff import Counts, Mismatch, RowSet, TableDiff
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Link",
     "Mismatch",
     "RowSet",
+    "Since",
     "TableDiff",
     "TablePair",
     "Uncompared",

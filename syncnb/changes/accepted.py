@@ -104,6 +104,7 @@ def _without(diff: "TableDiff", gone: Mapping[str, list[int]], taken: Sequence[A
             [not (str(ours) in keys and ours == theirs) for ours, theirs in diff.conflicts.ids]
         ),
         accepted=tuple(taken),
+        since=None if diff.since is None else diff.since.take(*left.values()),
     )
 
 
@@ -122,7 +123,7 @@ def _rows(diff: "TableDiff") -> "list[tuple[str, int, str, Row | None, Row | Non
     found: list[tuple[str, int, str, Row | None, Row | None]] = []
     pairs = zip(_all(diff.changed_local), _all(diff.changed_remote), strict=True)
     for at, (ours, theirs) in enumerate(pairs):
-        state = "conflict" if diff.is_unsure(at) else "changed"
+        state = "conflict" if diff.is_conflict(at) else "changed"
         found.append((state, at, key_text(diff.pair, [ours[k] for k in key_at]), ours, theirs))
     for at, row in enumerate(_all(diff.only_local)):
         found.append(("only_local", at, key_text(diff.pair, [row[k] for k in key_at]), row, None))

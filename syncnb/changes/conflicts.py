@@ -1,4 +1,4 @@
-"""Conflicts of identity: one id and two things, one thing and two ids, and what nobody can tell."""
+"""Conflicts: one id and two things, one thing and two ids, and values that both sides have changed."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncnb.rendering import frame
-from syncnb.values.raw import Raw, to_python
+from syncnb.values.raw import Raw, concat, from_python, to_python
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ __all__ = ["COLUMNS", "Conflict", "ConflictClass", "Conflicts", "conflicts_frame
 
 
 class ConflictClass(Enum):
-    """What an id and a natural key say about two rows. The value is what a person reads."""
+    """What an id, a natural key and what was once agreed on say about two rows. The value is what a person reads."""
 
     COLLISION = "id collision"
     """The same id, different things."""
@@ -33,11 +33,15 @@ class ConflictClass(Enum):
     """Several rows of one side have the natural key that should identify one."""
     NO_KEY = "natural key is NULL"
     """The same id; one side has no natural key to compare."""
+    UPDATED = "both updated"
+    """Both sides changed one and the same cell since they last agreed, and not to the same value."""
+    DELETED = "deleted and updated"
+    """One side deleted the row, and the other changed it since they last agreed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One id, or one thing, that does not mean the same on both sides."""
+    """One id, one thing or one value that is not the same on both sides, so that somebody has to decide."""
 
     table: str
     kind: ConflictClass
@@ -102,6 +106,24 @@ class Conflicts(Sequence[Conflict]):
     def where(self, chosen: Sequence[bool]) -> "Conflicts":
         """Those that are chosen."""
         return self._take(np.flatnonzero(np.asarray(chosen, dtype=np.bool_)))
+
+    def followed_by(self, more: Sequence[Conflict]) -> "Conflicts":
+        """These, and then others that are in words already."""
+        if not more:
+            return self
+        first = len(self)
+
+        def words(places: Numbers) -> list[Conflict]:
+            own = places[places < first]
+            told = dict(zip(own.tolist(), self._words(self._places[own]), strict=True))
+            return [told[at] if at < first else more[at - first] for at in places.tolist()]
+
+        return Conflicts(
+            [*self.kinds, *(each.kind for each in more)],
+            concat([self.local_ids, from_python([each.local_id for each in more])]),
+            concat([self.remote_ids, from_python([each.remote_id for each in more])]),
+            words,
+        )
 
     def _take(self, rows: Numbers) -> "Conflicts":
         wanted = pa.array(rows)

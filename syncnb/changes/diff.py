@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from syncnb.changes.conflicts import conflicts_frame
+from syncnb.changes.conflicts import ConflictClass, conflicts_frame
 from syncnb.changes.table_diff import TableDiff, Verdict
 from syncnb.errors import SchemaError
 from syncnb.rendering import Cell, Sheet, frame
@@ -90,12 +90,13 @@ class Diff(Mapping[str, TableDiff]):
 
     @cached_property
     def conflicts(self) -> pd.DataFrame:
-        """Ids that do not mean the same thing on both sides, a line each.
+        """Ids that do not mean the same thing on both sides, and rows that both have changed, a line each.
 
         Columns: table, class, local_id, remote_id, natural_key, local, remote, local_children,
         remote_children, why. class: `id collision` (one id, two things), `twin` (one thing, two ids),
         `rename or collision` (nobody can tell: `ids=` of `diff` does), `renamed`, `duplicate natural key`,
-        `natural key is NULL`.
+        `natural key is NULL`;
+        where it is known what both last agreed on, also `both updated` and `deleted and updated`.
         """
         return conflicts_frame(conflict for table in self.tables for conflict in table.conflicts)
 
@@ -146,11 +147,17 @@ def _row_notes(table: TableDiff) -> Iterator[str]:
     if table.accepted:
         rows = "1 row differs" if len(table.accepted) == 1 else f"{len(table.accepted):,} rows differ"
         yield f"{rows} and {'is' if len(table.accepted) == 1 else 'are'} accepted (.accepted_rows)"
-    if table.conflicts:
-        kinds = table.conflicts.counted
-        told = ", ".join(f"{count:,} {kind.value}" for kind, count in kinds.items())
-        yield f"same id is not always same thing: {told} (.conflicts)"
+    kinds = table.conflicts.counted
+    for values, words in (
+        (False, "same id is not always same thing"),
+        (True, "both sides changed it since they agreed"),
+    ):
+        found = [f"{n:,} {kind.value}" for kind, n in kinds.items() if (kind in OF_VALUES) is values]
+        if found:
+            yield f"{words}: {', '.join(found)} (.conflicts)"
 
+
+OF_VALUES = (ConflictClass.UPDATED, ConflictClass.DELETED)
 
 SUMMARY = (
     "table", "key", "rows_local", "rows_remote", "same", "changed", "only_local", "only_remote",

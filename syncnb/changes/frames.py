@@ -106,11 +106,40 @@ def table_frames(diff: "TableDiff") -> TableFrames:
             columns[f"{column.name}.remote"] = both.slice(len(local))
             odd += [(row % len(local), column.name, *rest) for row, *rest in strange]
     order = _order(diff, keys)
-    states = ["conflict" if diff.is_unsure(row) else "changed" for row in range(parts.sizes[0])]
+    if diff.since is not None:
+        columns |= _before(diff, columns)
+    states = ["conflict" if diff.is_conflict(row) else "changed" for row in range(parts.sizes[0])]
     states += ["only_local"] * parts.sizes[1] + ["only_remote"] * parts.sizes[2]
     ordered = {**_key_columns(diff, keys, columns), "state": pa.array(states, pa.string()), **columns}
     rows = frame({name: array.take(order) for name, array in ordered.items()})
     return TableFrames(rows, _odd_frame(diff, parts, odd))
+
+
+def _before(diff: "TableDiff", shown: Iterable[str]) -> dict[str, pa.Array]:
+    """`c.base` for each column shown, and `since`: who changed the row since both sides agreed on it."""
+    since, names = diff.since, diff.cell_names
+    if since is None:
+        return {}
+    rows = range(len(since.rows))
+    columns = {
+        f"{name}.base": pa.array([since.text(row, names.index(name)) for row in rows], pa.string())
+        for name in dict.fromkeys(told.rpartition(".")[0] for told in shown)
+    }
+    words = [WHO[word] for word in since.words(diff.differs)]
+    for side, other in SIDES:
+        for gone, touched in zip(*since.gone(side), strict=True):
+            words.append(f"deleted in {other}" + f", changed in {side}" * bool(touched) if gone else "")
+    return {**columns, "since": pa.array(words, pa.string())}
+
+
+WHO = {
+    "": "",
+    "local": "changed in local",
+    "remote": "changed in remote",
+    "both": "changed in both",
+    "neither": "accepted as it is",
+}
+SIDES: tuple[tuple[Side, Side], ...] = (("local", "remote"), ("remote", "local"))
 
 
 def _key_columns(diff: "TableDiff", keys: dict[str, pa.Array], taken: Iterable[str]) -> dict[str, pa.Array]:

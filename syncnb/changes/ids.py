@@ -1,5 +1,7 @@
 """Ids that do not mean the same thing on both sides, and what takes one side's ids to the other's."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncnb.values.arrays import mask
+from syncnb.values.numbers import whole
 from syncnb.values.raw import to_python
 from syncnb.values.rules import Rule, Side
 
-__all__ = ["Ids", "Rows", "names"]
+__all__ = ["Ids", "Rows", "key_names", "names"]
 
 Rows = np.ndarray[tuple[int], np.dtype[np.bool_]]
 TEXT = pa.string()
@@ -27,9 +30,19 @@ def names(rule: Rule, array: pa.Array, side: Side) -> pa.Array:
     return pa.array([None if token is None else _written(token) for token in tokens], TEXT)
 
 
+def key_names(key: Sequence[tuple[Rule, pa.Array]], side: Side) -> list[str | None]:
+    """The key of each row as one text: its name where it is one column, else the names as a JSON list."""
+    parts = [names(rule, array, side).to_pylist() for rule, array in key]
+    if len(parts) == 1:
+        return parts[0]  # type: ignore[no-any-return]
+    return [json.dumps(row, ensure_ascii=False) for row in zip(*parts, strict=True)]
+
+
 def _written(token: Any) -> str:
     kind, value = token if isinstance(token, tuple) and len(token) == 2 else ("", token)
-    return f"{value}" if kind in ("number", "uuid", "text") else repr(token)
+    if kind == "number":
+        return whole(value)
+    return f"{value}" if kind in ("uuid", "text") else repr(token)
 
 
 def _nothing() -> pa.Array:

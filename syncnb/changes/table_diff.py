@@ -17,6 +17,7 @@ from syncnb.changes.ids import Ids
 from syncnb.changes.keys import key_text, key_token, plain
 from syncnb.changes.pairs import TablePair, Uncompared
 from syncnb.changes.sheets import table_sheet
+from syncnb.changes.since import Since
 from syncnb.errors import SchemaError
 from syncnb.rendering import Sheet, frame
 from syncnb.values.raw import Raw, to_python
@@ -108,6 +109,8 @@ class TableDiff:
     """Ids that are two things, things that have two ids: in words when looked at."""
     accepted: tuple[Accepted, ...] = ()
     """The differing rows that are known and left; they are in no other count or frame."""
+    since: Since | None = field(default=None, repr=False)
+    """Who changed what since both sides last agreed; None where nothing is kept of it: two-way."""
     lookup: Callable[[Hashable], tuple[tuple[Raw, ...] | None, tuple[Raw, ...] | None]] | None = field(
         default=None, repr=False, compare=False
     )
@@ -117,9 +120,20 @@ class TableDiff:
     def name(self) -> str:
         return self.pair.name
 
-    def is_unsure(self, row: int) -> bool:
-        """Whether a changed row may be one thing or two."""
-        return bool(len(self.unsure) and self.unsure[row])
+    def is_conflict(self, row: int) -> bool:
+        """Whether a changed row may be one thing or two, or has a cell that both sides changed."""
+        return bool(self.conflicting[row])
+
+    @cached_property
+    def conflicting(self) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """Which changed rows somebody has to decide: they may be two things, or both sides changed one cell."""
+        found: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.asarray(self.clash.any(axis=1))
+        return found | self.unsure if len(self.unsure) else found
+
+    @cached_property
+    def clash(self) -> "np.ndarray[tuple[int, int], np.dtype[np.bool_]]":
+        """Of the changed rows: cells that both sides changed since they last agreed. Without a base none is known."""
+        return np.zeros_like(self.differs) if self.since is None else self.since.clash(self.differs)
 
     @property
     def verdict(self) -> Verdict:
@@ -180,7 +194,7 @@ class TableDiff:
         for at in range(len(self.changed_local)):
             local, remote = self.changed_local.row(at), self.changed_remote.row(at)
             changed = tuple(name for name, differs in zip(names, self.differs[at], strict=True) if differs)
-            state: State = "conflict" if self.is_unsure(at) else "changed"
+            state: State = "conflict" if self.is_conflict(at) else "changed"
             yield Mismatch(tuple(local[k] for k in key), state, local, remote, changed)
         for at in range(len(self.only_local)):
             row = self.only_local.row(at)

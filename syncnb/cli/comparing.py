@@ -9,8 +9,10 @@ from syncnb.cli.opening import opened
 
 if TYPE_CHECKING:
     from syncnb.changes import Diff
+    from syncnb.matching import Told
+    from syncnb.stores.port import Store
 
-__all__ = ["MATCH_FILE", "REPEATED", "SINGLE", "add_comparing", "compared"]
+__all__ = ["MATCH_FILE", "REPEATED", "SINGLE", "add_comparing", "compared", "sides_of"]
 
 REPEATED = {
     "--table": ("T", "only this table; its local or remote name"),
@@ -43,10 +45,19 @@ def add_comparing(parser: Parser) -> None:
 
 def compared(options: Namespace, *, limit: int | None = None) -> "Diff":
     """The differences between both stores, read as the options tell."""
+    from syncnb.comparing.diffing import diff_told
+
+    local, remote, told, schemas, progress = sides_of(options)
+    return diff_told(local, remote, told, limit=limit, schemas=schemas, progress=progress)
+
+
+def sides_of(
+    options: Namespace, *, writable: tuple[bool, bool] = (False, False)
+) -> "tuple[Store, Store, Told, list[str] | None, bool | None]":
+    """Both stores, what was told about tables and columns, further schemas, and whether a bar is shown."""
     # Imported here, so that a wrong call and --help do not wait for pandas.
     from syncnb.cli.telling import side_zones, told_from
     from syncnb.cli.zoning import zoned
-    from syncnb.comparing.diffing import diff_told
 
     told, zones = told_from(
         match=options.match,
@@ -58,9 +69,9 @@ def compared(options: Namespace, *, limit: int | None = None) -> "Diff":
         ids=options.ids,
     )
     sides, schemas = side_zones(options.timezone), options.schema or None
-    local = opened(options.local, "LOCAL", timezone=sides.get("local"))
-    remote = opened(options.remote, "REMOTE", timezone=sides.get("remote"))
+    local = opened(options.local, "LOCAL", timezone=sides.get("local"), writable=writable[0])
+    remote = opened(options.remote, "REMOTE", timezone=sides.get("remote"), writable=writable[1])
     local, remote = zoned(local, remote, zones, schemas)
     # A bar in a log file is a heap of control characters.
     progress = None if sys.stderr.isatty() and not options.no_progress else False
-    return diff_told(local, remote, told, limit=limit, schemas=schemas, progress=progress)
+    return local, remote, told, schemas, progress

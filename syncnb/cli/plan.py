@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from syncnb.resolving import Policy
     from syncnb.resolving.policies import OnePolicy
 
-__all__ = ["collisions_from", "policy_from", "run"]
+__all__ = ["POLICIES", "add_deciding", "collisions_from", "policy_from", "run"]
 
 POLICIES = ("take_local", "take_remote", "insert_only", "newest:COLUMN")
 EPILOG = f"""A policy says who wins where a row differs: take_local, take_remote, insert_only (nobody, only
@@ -47,6 +47,19 @@ def _options(argv: Sequence[str]) -> Namespace:
     add_comparing(parser)
     parser.add_argument("--into", choices=("local", "remote"), required=True, help="which side is written")
     parser.add_argument("--out", metavar="FILE.json", required=True, help="where the plan is saved")
+    add_deciding(parser)
+    parser.add_argument("--deletes", action="store_true", help="delete rows that only that side has")
+    parser.add_argument(
+        "--no-values", action="store_true", help="save it without values: to be read, not to be applied"
+    )
+    words = spelled_out(
+        argv, repeated={*REPEATED, "--resolve", "--collisions"}, single={*SINGLE, "--into", "--out"}
+    )
+    return parser.parse_args(words)
+
+
+def add_deciding(parser: Parser) -> None:
+    """Who wins, and what becomes of ids that are two things."""
     parser.add_argument(
         "--resolve",
         metavar="[TABLE=]POLICY",
@@ -62,14 +75,6 @@ def _options(argv: Sequence[str]) -> Namespace:
         help="keep_both: of two things with one id both are kept, under a fresh id; rename: where nobody can "
         "tell, it is one thing, renamed; repeatable",
     )
-    parser.add_argument("--deletes", action="store_true", help="delete rows that only that side has")
-    parser.add_argument(
-        "--no-values", action="store_true", help="save it without values: to be read, not to be applied"
-    )
-    words = spelled_out(
-        argv, repeated={*REPEATED, "--resolve", "--collisions"}, single={*SINGLE, "--into", "--out"}
-    )
-    return parser.parse_args(words)
 
 
 def policy_from(told: Sequence[str]) -> "Policy":

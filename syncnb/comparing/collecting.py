@@ -1,25 +1,40 @@
 """What the strategies have in common: comparing paired rows, and keeping what differs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from syncnb.changes import Conflicts, Counts, Ids, RowSet, TableDiff, TablePair, Uncompared
 from syncnb.changes.keys import key_text
+from syncnb.changes.since import Since
+from syncnb.comparing.clashing import value_conflicts
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.settling import Settled, settled
 from syncnb.values.raw import concat, to_python
 from syncnb.values.rules import Side
 
-__all__ = ["Collector", "Columns"]
+__all__ = ["Collector", "Columns", "Witness"]
 
 Columns = Sequence[pa.Array]
 """The raw columns of some rows, in the order of the pair's columns."""
 
 LISTED = 1000
 """Rows that could not be compared are counted to the last and listed up to here."""
+
+
+class Witness(Protocol):
+    """Who is told of the rows that are the same on both sides, as they are found."""
+
+    def start(self, pair: TablePair) -> None:
+        """A table is read, perhaps again: what was told of it before does not count."""
+        ...
+
+    def same(self, pair: TablePair, local: Columns, remote: Columns, unknown: "np.ndarray[Any, Any]") -> None:
+        """Rows side by side that agree, as far as their cells can be compared; `unknown` are those that cannot."""
+        ...
 
 
 class Collector:
@@ -30,9 +45,14 @@ class Collector:
     """
 
     def __init__(
-        self, pair: TablePair, *, limit: int | None = None, entities: Entities | None = None
+        self,
+        pair: TablePair,
+        *,
+        limit: int | None = None,
+        entities: Entities | None = None,
+        witness: Witness | None = None,
     ) -> None:
-        self.pair = pair
+        self.pair, self.witness = pair, witness
         self.entities = entities or Entities(pair, "", {}, Known())
         # Who is who cannot be said before all rows are there.
         self.limit = None if self.entities.concerned else limit
@@ -98,17 +118,24 @@ class Collector:
         self.rows["local"] += rows
         self.rows["remote"] += rows
         differs = np.zeros((rows, len(local)), dtype=np.bool_)
+        unknown = np.zeros_like(differs)
         for at in range(len(self.pair.columns)):
             if at in self.key_at:
                 continue
             cells = self.entities.cells(at, local[at], remote[at])
             differs[:, at] = cells.differs
+            unknown[:, at] = cells.unknown
             self.unknown[at] += int(cells.unknown.sum())
             if cells.doubt:
                 self.doubts.setdefault(at, cells.doubt)
             self.by_rule[at] += cells.by_rule
         changed = np.flatnonzero(differs.any(axis=1))
         self.same += rows - len(changed)
+        if self.witness is not None and len(changed) < rows:
+            same = np.flatnonzero(~differs.any(axis=1))
+            take = pa.array(same)
+            ours, theirs = ([column.take(take) for column in side] for side in (local, remote))
+            self.witness.same(self.pair, ours, theirs, unknown[same])
         if len(changed):
             self._keep("left", local, changed)
             self._keep("right", remote, changed)
@@ -155,7 +182,7 @@ class Collector:
         ids: Ids | None = None,
         conflicts: Conflicts | None = None,
     ) -> TableDiff:
-        """Everything that came in, as one value."""
+        """Everything that came in, as one value. Where there is a base, it is read now."""
         names = [column.name for column in self.pair.columns]
         skipped = {side: sum(there[side] for there in self.skipped.values()) for side in ("local", "remote")}
         counts = Counts(
@@ -164,7 +191,7 @@ class Collector:
             uncompared_local=skipped["local"], uncompared_remote=skipped["remote"],
         )  # fmt: skip
         width = len(names)
-        return TableDiff(
+        found = TableDiff(
             pair=self.pair,
             counts=counts,
             changed_local=self._row_set("left"),
@@ -185,7 +212,20 @@ class Collector:
                 if len(parent) or parent.unsure
             },
             conflicts=Conflicts() if conflicts is None else conflicts,
+            since=self._since(),
         )
+        return replace(found, conflicts=found.conflicts.followed_by(tuple(value_conflicts(found))))
+
+    def _since(self) -> Since | None:
+        """Who changed what in the rows that differ."""
+        base = self.entities.base
+        if base is None or not self.pair.key:
+            return None
+        changed, alone = (
+            (self._row_set(here).columns, self._row_set(there).columns)
+            for here, there in (("left", "right"), ("local", "remote"))
+        )
+        return base.since(changed, alone, self.entities.links)
 
     def _row_set(self, where: str) -> RowSet:
         batches = self.kept[where]

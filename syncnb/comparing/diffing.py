@@ -13,11 +13,13 @@ from syncnb import clock
 from syncnb.changes import ColumnPair, Diff, Ids, TableDiff, TablePair, Uncompared
 from syncnb.changes.accepted import without_accepted
 from syncnb.comparing.accepting import accepted_here
-from syncnb.comparing.collecting import Collector
+from syncnb.comparing.collecting import Collector, Witness
 from syncnb.comparing.describing import Children, described, in_conflict
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.knowing import known_ids
 from syncnb.comparing.partitioning import compare_shares, tokens
+from syncnb.comparing.remembering import Remembered
+from syncnb.comparing.selecting import Keys, Selection
 from syncnb.comparing.settling import Settled
 from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.errors import SyncnbError
@@ -42,6 +44,7 @@ def diff(
     tolerance: Mapping[str, Any] | None = None,
     limit: int | None = None,
     ids: "str | Sequence[str] | Mapping[str, Any] | None" = None,
+    base: bool = True,
     schemas: Sequence[str] | None = None,
     progress: bool | None = None,
 ) -> Diff:
@@ -59,6 +62,8 @@ def diff(
     ids: `"meaningless"` where each side makes the ids of its rows on its own (all tables, or a list of them):
         then one id and two natural keys are two things. `{table: {id: "same"}}` or `"different"` says it of
         single ids. With `key=` told as well, that identifies the rows, and their ids are not compared.
+    base: whether to use what both sides last agreed on, where that is kept (`sn.agree`, `sn.sync`): then it is
+        known who changed what. Without it a row that one side lacks may be new here or deleted there.
     schemas: PostgreSQL schemas beside those on the search path.
     progress: a progress bar; by default where a diff takes longer than two seconds.
 
@@ -69,7 +74,7 @@ def diff(
             f"limit is {limit}", hint="give the number of differing rows after which to stop, from 1"
         )
     told = Told(tables=tables, key=key, columns=columns, ignore=ignore, tolerance=tolerance or {}, ids=ids)
-    return diff_told(local, remote, told, limit=limit, schemas=schemas, progress=progress)
+    return diff_told(local, remote, told, limit=limit, base=base, schemas=schemas, progress=progress)
 
 
 def diff_told(
@@ -78,10 +83,18 @@ def diff_told(
     told: Told,
     *,
     limit: int | None = None,
+    base: bool = True,
     schemas: Sequence[str] | None = None,
     progress: bool | None = None,
+    witness: Witness | None = None,
+    only: Mapping[str, Keys] | None = None,
 ) -> Diff:
-    """The same, with all that was told in one value (as a match file gives it)."""
+    """The same, with all that was told in one value (as a match file gives it).
+
+    witness: is told of all rows that are the same on both sides. only: keys of rows in local, by table; then
+        nothing but these rows, what they refer to, and who is who in remote is read: counts and verdicts are
+        about those.
+    """
     for side, store in (("local", local), ("remote", remote)):
         if not isinstance(store, Store):
             raise SyncnbError(
@@ -93,7 +106,15 @@ def diff_told(
         apart = _apart(here.clock_offset(), there.clock_offset())
         with _bar(matched, here, there, shown=progress) as bar:
             known = known_ids(matched.pairs, (local, remote), (here, there))
-            tables = _Comparison(told, {"local": here, "remote": there}, limit, bar, known).of(matched.pairs)
+            memory = Remembered((local, remote), (here, there), used=base)
+            readers: dict[Side, Reader] = {"local": here, "remote": there}
+            chosen = None
+            if only is not None:
+                chosen = Selection(matched.pairs, readers, only, memory, known, remote.dialect)
+            comparison = _Comparison(told, readers, limit, bar, known, memory, witness, chosen)
+            tables = comparison.of(matched.pairs)
+            if chosen is not None:
+                tables = tuple(map(chosen.concerned, tables))
             accepted, now = accepted_here((local, remote), (here, there)), clock.now()
             tables = tuple(without_accepted(t, accepted.get(t.name, {}), now) for t in tables)
     stores = (local, remote)
@@ -146,7 +167,10 @@ class _Comparison:
     readers: "dict[Side, Reader]"
     limit: int | None
     bar: Any
-    known: Mapping[str, Known] = field(default_factory=dict)
+    known: Mapping[str, Known]
+    memory: Remembered
+    witness: Witness | None = None
+    selection: Selection | None = None
     ids: dict[str, Ids] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
     found: dict[str, "_Found"] = field(default_factory=dict)
@@ -174,6 +198,8 @@ class _Comparison:
         self.bar.set_description(pair.name, refresh=False)
         started = time.perf_counter()
         self.children.start(pair)
+        if self.selection is not None:
+            self.selection.prepare(pair, self.ids)
         found = self._compared(pair)
         found.settled = found.collector.settle()
         found.seconds = time.perf_counter() - started
@@ -189,7 +215,7 @@ class _Comparison:
         if not pair.columns:
             nothing = Uncompared("rows", "rows", None, "no column can be compared")
             return _Found(self._collector(pair), "none", nothing.why, [nothing])
-        reason = streamable(pair)
+        reason = streamable(pair) if self.selection is None else "some rows only"
         if reason is None:
             found = self._collector(pair)
             try:
@@ -208,10 +234,15 @@ class _Comparison:
 
     def _collector(self, pair: TablePair) -> Collector:
         known = self.known.get(pair.name, Known())
-        entities = Entities(pair, ids_told(pair, self.told), self.ids, known)
-        return Collector(pair, limit=self.limit, entities=entities)
+        entities = Entities(pair, ids_told(pair, self.told), self.ids, known, self.memory.table(pair))
+        if self.witness is not None:
+            self.witness.start(pair)
+        return Collector(pair, limit=self.limit, entities=entities, witness=self.witness)
 
     def _batches(self, pair: TablePair, side: Side, *, ordered: bool) -> Generator[pa.RecordBatch]:
+        if self.selection is not None:
+            yield from self.selection.rows(pair, side)
+            return
         for batch in _batches(pair, side, self.readers[side], ordered=ordered):
             self.children.count(pair, side, batch.columns)
             yield batch

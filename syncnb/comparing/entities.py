@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from syncnb.changes import Ids, TablePair
 from syncnb.changes.ids import Rows, names
 from syncnb.comparing.joining import codes, join_codes
+from syncnb.comparing.remembering import TableBase
 from syncnb.values.arrays import mask
 from syncnb.values.columns import Cells, compare
 from syncnb.values.rules import Side
@@ -46,9 +47,14 @@ class Entities:
     """How the rows of one table are told apart and matched."""
 
     def __init__(
-        self, pair: TablePair, told: str | Mapping[object, str], ids: Mapping[str, Ids], known: Known
+        self,
+        pair: TablePair,
+        told: str | Mapping[object, str],
+        ids: Mapping[str, Ids],
+        known: Known,
+        base: TableBase | None = None,
     ) -> None:
-        self.pair, self.known = pair, known
+        self.pair, self.known, self.base = pair, known, base
         self.meaningless = told == MEANINGLESS
         self.words = {str(each): word for each, word in told.items()} if isinstance(told, Mapping) else {}
         self.key_at = [pair.columns.index(column) for column in pair.key]

@@ -101,19 +101,25 @@ class _Matching:
         self.here, self.there = entities.ids(local, "local"), entities.ids(remote, "remote")
         self.drafts: list[Drafts] = []
         self.unsure_names: set[str] = set()
+        self.agreed: set[str] = set()
+        """Names of local ids that a base pairs with a remote one."""
 
     def settled(self) -> Settled:
         none = np.zeros(0, dtype=np.int64)
         twice: dict[Side, Rows] = {}
-        natural, exchanged = (none, none), (none, none)
+        natural, exchanged, agreed, doubtful = ((none, none) for _ in range(4))
         if self.entities.natural_at:
             ours, theirs, twice = self.entities.joined(self.entities.natural_at, self.local, self.remote)
-            natural, exchanged = self._exchanges(ours, theirs)
-        pairs = _both(self._with_known(*natural), exchanged)
+            agreed, doubtful = self._agreed(ours, theirs)
+            natural, exchanged = self._exchanges(*_without((ours, theirs), _both(agreed, doubtful)))
+        pairs = _both(_both(self._with_known(*natural), exchanged), agreed)
+        self._renamed(agreed)
         mapped = mask(pc.not_equal(self.here.take(pa.array(pairs[0])), self.there.take(pa.array(pairs[1]))))
-        rest = _alone(len(self.here), pairs[0]), _alone(len(self.there), pairs[1])
+        taken = _both(pairs, doubtful)
+        rest = _alone(len(self.here), taken[0]), _alone(len(self.there), taken[1])
         same_id = self._same_id(*rest)
         unsure, renamed = self._told_apart(same_id, twice)
+        unsure = _both(unsure, doubtful)
         twins = pairs[0][mapped], pairs[1][mapped]
         pairs = _both(pairs, renamed)
         taken = _both(pairs, unsure)
@@ -124,6 +130,54 @@ class _Matching:
         self._duplicates(alone, twice)
         ids = self._ids(twins, alone)
         return Settled(pairs, unsure, alone, ids, Drafts.joined(self.drafts))
+
+    def _agreed(self, ours: Numbers, theirs: Numbers) -> tuple[Pairs, Pairs]:
+        """Rows that a base pairs, whatever they are called by now, and those of which it cannot say so.
+
+        It cannot where somebody else's new row has the natural key that one of the two was renamed to:
+        either they are one thing by now, or that name was given twice.
+        """
+        nothing = ours[:0], theirs[:0]
+        if self.entities.base is None:
+            return nothing, nothing
+        here = {name: row for row, name in enumerate(self.here.to_pylist())}
+        there = {name: row for row, name in enumerate(self.there.to_pylist())}
+        mapped = {*self.entities.known.local.to_pylist()}, {*self.entities.known.remote.to_pylist()}
+        by_local = {
+            here[line.local]: there[line.remote]
+            for line in self.entities.base.lines(here, there)
+            if line.local in here and line.remote in there
+            if line.local not in mapped[0] and line.remote not in mapped[1]
+            if self.entities.words.get(line.local) != "different"
+        }
+        by_remote = {theirs: ours for ours, theirs in by_local.items()}
+        natural = dict(zip(ours.tolist(), theirs.tolist(), strict=True))
+        back = {theirs: ours for ours, theirs in natural.items()}
+        sure: list[tuple[int, int]] = []
+        doubtful: list[tuple[int, int]] = []
+        for left, right in by_local.items():
+            rival, other = natural.get(left, right), back.get(right, left)
+            odd = rival not in by_remote or other not in by_local
+            (doubtful if odd else sure).append((left, right))
+            if odd:
+                self.unsure_names |= {self.here[left].as_py(), self.here[other].as_py()}
+                self.unsure_names |= {self.there[right].as_py(), self.there[rival].as_py()}
+        self.agreed = {self.here[left].as_py() for left, _ in sure}
+        why = "renamed since both agreed, and another row has that name"
+        self.drafts.append(Drafts.alike(ConflictClass.UNSURE, _numbers(doubtful), why))
+        return _numbers(sure), _numbers(doubtful)
+
+    def _renamed(self, agreed: Pairs) -> None:
+        """Of the rows that a base pairs, list those whose natural key is not the same on both sides."""
+        left, right = (
+            [column.take(pa.array(rows)) for column in side]
+            for side, rows in ((self.local, agreed[0]), (self.remote, agreed[1]))
+        )
+        other: Rows = np.zeros(len(agreed[0]), dtype=np.bool_)
+        for at in self.entities.natural_at if len(agreed[0]) else ():
+            other |= self.entities.cells(at, left[at], right[at]).differs
+        renamed = agreed[0][other], agreed[1][other]
+        self.drafts.append(Drafts.alike(ConflictClass.RENAMED, renamed, "both sides once agreed on it"))
 
     def _exchanges(self, ours: Numbers, theirs: Numbers) -> tuple[Pairs, Pairs]:
         """Matches by natural key, and rows that are the same by their id because they only exchanged it.
@@ -302,7 +356,8 @@ class _Matching:
         """Two lines at most for an id: whose it is, and which other id its thing has."""
         known = self.entities.known
         ours, theirs = self.here.take(pa.array(twins[0])), self.there.take(pa.array(twins[1]))
-        settled = mask(pc.is_in(ours, value_set=known.local))
+        agreed = pa.array(sorted(self.agreed), pa.string())
+        settled = mask(pc.is_in(ours, value_set=known.local)) | mask(pc.is_in(ours, value_set=agreed))
         meant = [
             ours,
             self.here.take(pa.array(lost["local"])),
@@ -352,6 +407,17 @@ def _chains(by_key: Mapping[int, int], partner: Numbers, owner: Mapping[int, int
             if there in comes_from:
                 waiting.append(comes_from[there])
         yield sorted(rows) if whole else []
+
+
+def _numbers(pairs: Sequence[tuple[int, int]]) -> Pairs:
+    left, right = ([pair[at] for pair in pairs] for at in (0, 1))
+    return np.array(left, dtype=np.int64), np.array(right, dtype=np.int64)
+
+
+def _without(pairs: Pairs, taken: Pairs) -> Pairs:
+    """These pairs without those that have a row in the others."""
+    kept = ~np.isin(pairs[0], taken[0]) & ~np.isin(pairs[1], taken[1])
+    return pairs[0][kept], pairs[1][kept]
 
 
 def _both(left: Pairs, right: Pairs) -> Pairs:

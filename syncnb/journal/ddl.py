@@ -85,8 +85,12 @@ def _grant(element: Grant, compiler: Any, **_: Any) -> str:
 UPGRADES: Upgrades = {
     1: lambda ours: (
         AddColumn(ours.images, "packed"),
-        CreateTable(ours.id_maps, if_not_exists=True),
-        CreateTable(ours.accepted, if_not_exists=True),
+        AddColumn(ours.runs, "backlog"),
+        AddColumn(ours.runs, "backlog_since"),
+        *(
+            CreateTable(each, if_not_exists=True)
+            for each in (ours.id_maps, ours.accepted, ours.shapes, ours.bases, ours.syncs)
+        ),
     ),
 }
 """By the version that a journal has: what makes it the next one. What is stored already stays as it is."""
@@ -143,7 +147,10 @@ def _grants(ours: Tables, role: str) -> Iterator[Grant]:
 
 def needed(ours: Tables, table: Table) -> tuple[str, ...]:
     """What a role must be allowed on one of our tables to use the journal."""
-    return ("SELECT", "INSERT", "UPDATE") if table is ours.runs else ("SELECT", "INSERT")
+    if table in (ours.runs, ours.shapes, ours.syncs):
+        return ("SELECT", "INSERT", "UPDATE")
+    # A base is no record of what was done: it is replaced as both sides go on.
+    return ("SELECT", "INSERT", "DELETE") if table is ours.bases else ("SELECT", "INSERT")
 
 
 def _unless_there(ours: Tables, key: str, value: Any) -> UpdateBase:

@@ -24,6 +24,7 @@ STAMPS = ("started", "finished")
 COLUMNS = (
     "run", "source", "status", "started", "finished", "records", "inserted", "updated", "deleted",
     "conflicts_resolved", "conflicts_open", "caller", "error", "kind", "undo_of", "approved_by", "purged",
+    "backlog", "backlog_since",
 )  # fmt: skip
 IN_SHEET = (*COLUMNS[:3], "started", "records", "inserted", "updated", "deleted", "caller", "error")
 IN_SIGHT = 20
@@ -70,13 +71,13 @@ class Runs(Mapping[int, Report]):
         """A line a run, the first first; stamps are UTC."""
         import pyarrow as pa
 
-        numbers = {*COUNTS, "run", "undo_of"}
+        numbers = {*COUNTS, "run", "undo_of", "backlog"}
 
         def column(name: str) -> Any:
             values = [getattr(run, name) for run in self.runs]
             if name in numbers:
                 return pa.array(values, pa.int64())
-            if name in (*STAMPS, "purged"):
+            if name in (*STAMPS, "purged", "backlog_since"):
                 return pa.array(values, pa.timestamp("us", "UTC"))
             return pa.array(values, pa.string())
 

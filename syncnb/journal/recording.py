@@ -19,8 +19,23 @@ from syncnb.steps.codec import canonical, parse
 from syncnb.steps.forms import report_from_json, report_to_json
 
 __all__ = [
-    "LEASE", "Kind", "Marker", "Run", "Status", "begin_run", "finish_run", "last_run", "mark", "marker",
-    "renew", "report_texts", "run_report", "runs", "settle",
+    "LEASE",
+    "Kind",
+    "Marker",
+    "Run",
+    "Status",
+    "begin_run",
+    "finish_run",
+    "give_up",
+    "last_run",
+    "mark",
+    "marker",
+    "renew",
+    "report_texts",
+    "retarget",
+    "run_report",
+    "runs",
+    "settle",
 ]  # fmt: skip
 
 Kind = Literal["apply", "undo", "sync"]
@@ -61,6 +76,10 @@ class Run:
     """JSON: table to the digests of all its rows before the run and after it."""
     purged: datetime | None
     """When its images were taken away, after which it cannot be undone."""
+    backlog: int | None = None
+    """How many pending changes a sync left; None for other runs."""
+    backlog_since: datetime | None = None
+    """When the oldest of them was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +130,29 @@ def renew(connection: Connection, run: int, *, lease: timedelta = LEASE) -> None
         )
 
 
+def give_up(connection: Connection, plan_ids: Sequence[str | None], error: str) -> None:
+    """Say of the open runs of these plans that they failed: nobody is at them, and they have written nothing."""
+    table = tables_of(connection).runs
+    wanted = table.c.plan_id.in_([name for name in plan_ids if name]) & table.c.status.in_(OPEN)
+    with said("writing a run to"):
+        connection.execute(
+            update(table).where(wanted).values(status="failed", finished=clock.now(), error=error)
+        )
+
+
+def retarget(connection: Connection, run: int, plan_id: str) -> None:
+    """Tell which plan a run applies, where that was not known when it began."""
+    table = tables_of(connection).runs
+    with said("writing a run to"):
+        connection.execute(update(table).where(table.c.run == run).values(plan_id=plan_id))
+
+
 def finish_run(
     connection: Connection,
     run: int,
     *,
     status: Status,
-    counts: Mapping[str, int] | None = None,
+    counts: Mapping[str, Any] | None = None,
     report: Report | None = None,
     error: str | None = None,
     digest: str | None = None,
@@ -125,7 +161,8 @@ def finish_run(
 
     Success goes into the transaction of the last stage and holds whatever was thought of the run before.
     Anything else is only said of a run that is still open, so that it can never hide a success.
-    `counts` are columns of the run: inserted, updated, deleted, mapped, conflicts_resolved, conflicts_open.
+    `counts` are columns of the run: inserted, updated, deleted, mapped, conflicts_resolved, conflicts_open,
+    records, backlog.
     """
     table = tables_of(connection).runs
     wanted = table.c.run == run

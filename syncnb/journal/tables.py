@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     literal_column,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
@@ -73,14 +74,20 @@ class Tables:
     """The rows that were written, as they were before and after."""
     id_maps: Table
     """Which id of a source is which id here, where they are not the same; since version 2."""
+    shapes: Table
+    """Which columns of which table the bases of another database hold; since version 2."""
+    bases: Table
+    """What both sides of a pair of databases last agreed on, a line a row; since version 2."""
 
+    syncs: Table
+    """Syncs with other databases that were begun here, and how far each came; since version 2."""
     accepted: Table
     """Differences from other databases that somebody knows of and leaves; since version 2."""
 
     @property
     def all(self) -> tuple[Table, ...]:
         """In the order in which they can be made."""
-        return *self.first, self.id_maps, self.accepted
+        return *self.first, self.id_maps, self.accepted, self.shapes, self.bases, self.syncs
 
     @property
     def first(self) -> tuple[Table, ...]:
@@ -146,7 +153,52 @@ def _define(schema: str | None, prefix: str) -> Tables:
             Column("target", Text, nullable=False),
         ),
         accepted=_accepted(shelf, prefix),
+        **_base(schema, shelf, prefix),
     )
+
+
+def _base(schema: str | None, shelf: MetaData, prefix: str) -> dict[str, Table]:
+    shapes = Table(
+        f"{prefix}shapes",
+        shelf,
+        Column("shape", NUMBER, Identity(always=True), primary_key=True),
+        Column("pair", Text, nullable=False),  # the other database, by its id
+        Column("table", Text, nullable=False),
+        Column("columns", Text, nullable=False),
+        Column("at", Moment, nullable=False),  # where both sides keep a base, the later one counts
+        UniqueConstraint("pair", "table", "columns"),
+    )
+    shape = ".".join(filter(None, (schema, f"{prefix}shapes", "shape")))
+    bases = Table(
+        f"{prefix}bases",
+        shelf,
+        Column("shape", NUMBER, ForeignKey(shape), primary_key=True, autoincrement=False),
+        Column("own", Text, primary_key=True),
+        Column("other", Text, nullable=False),
+        Column("cells", Text, nullable=False),
+        Column("other_cells", Text),  # where the other side's were accepted as they are
+        Column("run", NUMBER),  # of the run that wrote it; below zero one in this very journal
+        UniqueConstraint("shape", "other"),
+        sqlite_with_rowid=False,  # there may be as many as both sides have rows
+    )
+    syncs = Table(
+        f"{prefix}syncs",
+        shelf,
+        Column("sync", NUMBER, Identity(always=True), primary_key=True),
+        Column("pair", Text, nullable=False),
+        Column("target", Text, nullable=False),
+        Column("plan_id", Text),  # known when the plan is drawn, and kept before anything is written
+        Column("run", NUMBER),  # of the target's journal
+        Column("caller", Text, nullable=False),
+        Column("backend", Text, nullable=False),
+        Column("started", Moment, nullable=False),
+        Column("lease_until", Moment, nullable=False),
+        Column("finished", Moment),
+        Column("audited", Integer, nullable=False, server_default=literal_column("0")),
+        Column("mark", Text),
+        sqlite_autoincrement=True,
+    )
+    return {"shapes": shapes, "bases": bases, "syncs": syncs}
 
 
 # SQLite numbers rows itself only where the type is the very word INTEGER.
@@ -201,5 +253,7 @@ def _runs(shelf: MetaData, prefix: str) -> Table:
         Column("report", Text),
         Column("digest", Text),
         Column("purged", Moment),
+        Column("backlog", NUMBER),  # what a sync left pending, and since when it waits; since version 2
+        Column("backlog_since", Moment),
         sqlite_autoincrement=True,  # a number is never given twice, also after the last run's row is gone
     )

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from syncnb.errors import PlanError
 from syncnb.schema import Column
-from syncnb.steps import Block, Contest, Cut, Hazard, IdMap, Skipped, Stage, Step
+from syncnb.steps import Block, Clash, Contest, Cut, Hazard, IdMap, Skipped, Stage, Step
 from syncnb.steps.codec import canonical, decode_columns, digest, encode_columns, parse
 from syncnb.stores.port import Identity
 
@@ -109,6 +109,7 @@ def _data_content(plan: "Plan") -> dict[str, Any]:
         "contests": [_contest_content(contest) for contest in plan.contests],
         "cuts": [asdict(cut) for cut in plan.cuts],
         "deferred": [list(pair) for pair in plan.deferred],
+        "clashes": [[clash.table, clash.key, list(clash.columns)] for clash in plan.clashes],
     }
 
 
@@ -197,6 +198,7 @@ def _plan(content: dict[str, Any], name: str) -> "Plan":
             deferred=tuple((table, name) for table, name in content["deferred"]),
             stages=tuple(map(_stage, content.get("stages", ()))),
             skipped=tuple(Skipped(*each) for each in content.get("skipped", ())),
+            clashes=tuple(Clash(table, key, tuple(names)) for table, key, names in content["clashes"]),
         )
     except (KeyError, TypeError, ValueError):
         raise PlanError(f"{name} is no saved plan", hint=CHANGED) from None

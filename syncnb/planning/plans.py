@@ -10,7 +10,7 @@ from syncnb.errors import PlanError
 from syncnb.planning import editing, files, previewing, scripts, staged
 from syncnb.rendering import Sheet
 from syncnb.schema import Column
-from syncnb.steps import Block, Change, Contest, Cut, Hazard, IdMap, Skipped, Stage
+from syncnb.steps import Block, Change, Clash, Contest, Cut, Hazard, IdMap, Skipped, Stage
 from syncnb.stores.port import Identity
 from syncnb.values.rules import Side
 
@@ -80,6 +80,8 @@ class Plan:
     """Of a migration: what is altered and written, in order; `blocks` is empty then."""
     skipped: tuple[Skipped, ...] = ()
     """Steps that were asked for and are true already."""
+    clashes: tuple[Clash, ...] = ()
+    """Rows that both sides changed since they last agreed: decided ones are in `blocks`, or stay as they are."""
     whole: bool = True
     """False for one that was saved without its values: it can be read, not applied."""
 

@@ -55,6 +55,8 @@ class Rekeying:
     source: Side
     collisions: Collisions
     greatest: Greatest
+    staying: Callable[[TableDiff], Mapping[int, str]]
+    """Rows that only the source has and that do not go whatever their ids are, by number; why."""
     fresh: dict[str, dict[str, Raw]] = field(default_factory=dict)
     """By table: the source's id (as name) to the one that its row gets in the target, where it needs another."""
     _back: dict[str, dict[int, str]] = field(default_factory=dict)
@@ -94,7 +96,7 @@ class Rekeying:
     def _hold_back(self, diff: TableDiff, family: Collection[str]) -> None:
         """Find the rows that cannot arrive, as far as is known by now."""
         pair, rows = diff.pair, self._arriving(diff)
-        back = self._back.setdefault(pair.name, {})
+        back = self._back.setdefault(pair.name, dict(self.staying(diff)))
         for row, why in self._orphans(diff, rows, family).items():
             back.setdefault(row, why)
         if not pair.surrogate or not len(rows):

@@ -21,11 +21,13 @@ from syncnb.values.reading import as_text
 from syncnb.values.rules import Side
 from syncnb.values.stamps import DAY, EPOCH, local_to_instant, parse_stamp
 
-__all__ = ["by_time"]
+__all__ = ["bulk_notes", "by_time"]
 
 Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]
 
 SECOND, MILLISECOND = 1_000_000, 1_000
+BULK = 20
+"""So many rows with one and the same stamp were touched by a job."""
 AHEAD = 14 * 3600 * SECOND
 """How far a wall clock may be ahead of Greenwich."""
 
@@ -99,6 +101,21 @@ def _raised(by: ByTime, limit: int, offset: timedelta) -> tuple[str, ...]:
     clocks = f"the clocks are {_span(_micros(offset))} apart" if offset else ""
     why = clocks or "they are written no finer"
     return (f"stamps of {by.name} closer than {_span(limit)} decide nothing: {why}",)
+
+
+def bulk_notes(diff: TableDiff, by: ByTime) -> tuple[str, ...]:
+    """A line a side where many of its stamps are one and the same: a job touched the rows, no person did."""
+    found = []
+    for side, rows in (("local", diff.changed_local), ("remote", diff.changed_remote)):
+        stamps = _stamps(by.rule, rows.columns[by.at], "local" if side == "local" else "remote")
+        values, counts = np.unique(stamps.micros[stamps.known], return_counts=True)
+        if len(counts) and (most := int(counts.max())) >= BULK:
+            same = EPOCH + timedelta(microseconds=int(values[counts.argmax()]))
+            found.append(
+                f"{most:,} rows of {side} have the same {by.name} ({same:%Y-%m-%d %H:%M:%S}): "
+                "touched at once, which says little about when each of them changed"
+            )
+    return tuple(found)
 
 
 def _won(winner: Any, gap: Any) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "for_table",
     "insert_only",
     "newest",
+    "side_taken",
     "take_local",
     "take_remote",
 ]
@@ -130,6 +131,12 @@ def for_table(policy: Policy, pair: TablePair) -> TablePolicy:
     if one is None or isinstance(one, Take | InsertOnly):
         return one
     raise PlanError(f"{one!r} is no policy", hint=f"write resolve={WORDS}")
+
+
+def side_taken(policy: Policy, pair: TablePair) -> Side | None:
+    """The side that wins whatever its rows hold; None where the policy looks at them, or says nothing."""
+    one = _choose(policy, pair) if isinstance(policy, Mapping) else policy
+    return one.side if isinstance(one, Take) else None
 
 
 def check_tables(policy: Policy, pairs: Iterable[TablePair]) -> None:

@@ -1,6 +1,7 @@
 """Parts of intent and events, plain values: what shall be written, what became of it."""
 
 from syncnb.steps.blocks import Block, Change, Role, Verb
+from syncnb.steps.clashes import Clash, Lost
 from syncnb.steps.contests import Contest, Cut
 from syncnb.steps.events import Outcome, Refusal, Report
 from syncnb.steps.hazards import Hazard
@@ -13,12 +14,14 @@ from syncnb.steps.schema_steps import Skipped, Stage, Step
 __all__ = [
     "Block",
     "Change",
+    "Clash",
     "Contest",
     "Cut",
     "Expectation",
     "Hazard",
     "IdMap",
     "Line",
+    "Lost",
     "Outcome",
     "Proof",
     "Refusal",

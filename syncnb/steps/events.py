@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from syncnb.rendering import Cell, Sheet, frame
 from syncnb.steps.blocks import Verb
+from syncnb.steps.clashes import Lost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +65,16 @@ class Report:
     """What holds if the connection is lost at COMMIT, in a sentence."""
     digests: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Table to the digest of all its rows before the first write and after the last, `rows:digest`."""
+    lost: tuple[Lost, ...] = ()
+    """Values of the target that both sides had changed, and that were overwritten by decision."""
+    conflicts: tuple[int, int] = (0, 0)
+    """Rows that both sides had changed since they agreed: how many were decided, and how many are open."""
+
+    @property
+    def overwritten(self) -> "pd.DataFrame":
+        """The overwritten values, a line each: table, key, column, lost, kept, why."""
+        rows = [(each.table, each.key, each.column, each.lost, each.kept, each.why) for each in self.lost]
+        return _frame(("table", "key", "column", "lost", "kept", "why"), rows, numbers=())
 
     @property
     def outcomes(self) -> "pd.DataFrame":
@@ -86,6 +97,9 @@ class Report:
         notes = [f"{o.table} {o.key} ({o.verb}): {o.sentence}. {o.detail}" for o in self.results[:IN_SIGHT]]
         more = len(self.results) - IN_SIGHT
         notes += [f"… {more:,} more: see .outcomes"] if more > 0 else []
+        if self.lost:
+            count = "1 value was" if len(self.lost) == 1 else f"{len(self.lost):,} values were"
+            notes.append(f"{count} overwritten that both sides had changed: see .overwritten")
         return Sheet(f"{run}{self.status}", ("table", *COUNTS) if rows else (), rows, [*notes, *self.notes])
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from syncnb.errors import PlanError
+from syncnb.steps.clashes import Lost
 from syncnb.steps.codec import Json
 from syncnb.steps.events import Outcome, Refusal, Report
 
@@ -18,6 +19,8 @@ def report_to_json(report: Report) -> Json:
         "results": [_outcome_to_json(outcome) for outcome in report.results],
         "notes": list(report.notes),
         "digests": {table: list(both) for table, both in report.digests.items()},
+        "lost": [_fields(each) for each in report.lost],
+        "conflicts": list(report.conflicts),
     }
 
 
@@ -30,7 +33,10 @@ def report_from_json(value: Json) -> Report:
         results = tuple(map(_outcome_from_json, value["results"]))
         # Reports of journals of version 1 have none.
         digests = {table: (before, after) for table, (before, after) in value.get("digests", {}).items()}
-        return Report(**{**value, "results": results, "notes": tuple(value["notes"]), "digests": digests})
+        lost = tuple(Lost(**each) for each in value.get("lost", ()))
+        resolved, waiting = value.get("conflicts", (0, 0))
+        told = {"results": results, "digests": digests, "lost": lost, "conflicts": (resolved, waiting)}
+        return Report(**{**value, **told, "notes": tuple(value["notes"])})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PlanError(
             f"a stored report cannot be read: {type(error).__name__}: {error}",

@@ -116,6 +116,18 @@ class FrameReader:
         """None: a frame has this machine's clock."""
         return timedelta(0)
 
+    def chosen(
+        self, table: Table, columns: Sequence[str], key: Sequence[str], keys: Sequence[pa.Array]
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows with these keys, looked for in the whole frame."""
+        wanted = set(zip(*map(to_python, keys), strict=True))
+        names = list(dict.fromkeys([*columns, *key]))
+        for batch in self.batches(table, names):
+            there = zip(*(to_python(batch.column(names.index(name))) for name in key), strict=True)
+            rows = [at for at, values in enumerate(there) if values in wanted]
+            if rows:
+                yield batch.take(pa.array(rows, pa.int64())).select(list(columns))
+
     def interrupt(self) -> None:
         """No further batch is made."""
         self._stopped = True

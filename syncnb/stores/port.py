@@ -71,6 +71,16 @@ class Reader(Protocol):
         """How far the database's clock is ahead of this machine's; 0 where no difference can be measured."""
         ...
 
+    def chosen(
+        self, table: Table, columns: Sequence[str], key: Sequence[str], keys: Sequence[pa.Array]
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows whose `key` columns hold one of these, as `batches` gives them, each row once.
+
+        `keys` is a raw column for each of `key`, as this very table holds its values, no row of it twice; NULL
+        finds NULL. It costs what so many rows cost, however many the table has, where an index serves the key.
+        """
+        ...
+
     def interrupt(self) -> None:
         """Stop whatever runs now. May be called from another thread; never raises."""
         ...

@@ -19,6 +19,7 @@ from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
+from syncnb.stores.postgres_keys import key_query, put_keys
 from syncnb.stores.postgres_parameters import Parameters
 from syncnb.stores.postgres_sequences import greatest
 
@@ -267,6 +268,18 @@ class PostgresReader:
 
         self._free()
         return PostgresProber(self._connection)
+
+    def chosen(
+        self, table: Table, columns: Sequence[str], key: Sequence[str], keys: Sequence[pa.Array]
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows with these keys, by the key's own `=`. Raises ReadError for one that its type cannot be."""
+        chosen, named = [table.column(name) for name in columns], [table.column(name) for name in key]
+        self._free()
+        with self._translated(table.label):
+            put_keys(self._connection, keys)
+        query = key_query(table, chosen, named, nulls=any(values.null_count for values in keys))
+        self._stream = _Stream(self._copied(query, table, chosen), table.label)
+        return self._stream
 
     def interrupt(self) -> None:
         """Cancel whatever the server does for this snapshot. Any thread; never raises."""

@@ -18,7 +18,7 @@ from syncnb.stores.port import BATCH_ROWS, Identity
 from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
 from syncnb.stores.sqlite_seeking import holding
-from syncnb.values.raw import BadText, concat, from_python
+from syncnb.values.raw import BadText, concat, from_python, to_python
 
 if TYPE_CHECKING:
     from syncnb.stores.sqlite_probes import SQLiteProber
@@ -34,6 +34,8 @@ ASK_AFTER = 500_000
 SLICE_ROWS = 512
 """Rows made Arrow at a time: few enough that a run of large values cannot fill the memory."""
 BATCH_BYTES = 16 * 2**20
+KEYS_AT_ONCE = 500
+"""Values bound in one statement to find rows by their keys."""
 SETTINGS = (
     "PRAGMA query_only = ON",
     "PRAGMA trusted_schema = OFF",  # a hostile file cannot call functions through its views
@@ -233,6 +235,17 @@ class SQLiteReader:
 
         return SQLiteProber(self._connection)
 
+    def chosen(
+        self, table: Table, columns: Sequence[str], key: Sequence[str], keys: Sequence[pa.Array]
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows with these keys, value and storage class; some hundred keys in each statement."""
+        names, told = list(columns), list(zip(*map(to_python, keys), strict=True))
+        for start in range(0, len(told), KEYS_AT_ONCE // len(key)):
+            part = told[start : start + KEYS_AT_ONCE // len(key)]
+            values = [value.data if isinstance(value, BadText) else value for row in part for value in row]
+            bad = [isinstance(value, BadText) for row in part for value in row]
+            yield from self._slices(table, _select_keys(table, names, key, bad), names, values)
+
     def interrupt(self) -> None:
         """Stop the statement that runs now: its reader gets a ReadError."""
         self._stopped = True
@@ -242,7 +255,9 @@ class SQLiteReader:
     def _value(self, sql: str) -> Any:
         return self._connection.execute(sql).fetchone()[0]
 
-    def _slices(self, table: Table, sql: str, names: list[str]) -> Iterator[pa.RecordBatch]:
+    def _slices(
+        self, table: Table, sql: str, names: list[str], values: Sequence[Any] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """The rows in raw form, a few at a time.
 
         Text is decoded by sqlite3 itself as long as it is UTF-8. At the first one that is not, the same
@@ -251,13 +266,13 @@ class SQLiteReader:
         done = 0
         try:
             try:
-                for part in self._converted(sql, names, str, skip=0):
+                for part in self._converted(sql, names, str, values, skip=0):
                     yield part
                     done += part.num_rows
             except sqlite3.OperationalError as error:
                 if not str(error).startswith("Could not decode to UTF-8"):
                     raise
-                for part in self._converted(sql, names, careful, skip=done):
+                for part in self._converted(sql, names, careful, values, skip=done):
                     yield part
                     done += part.num_rows
         except sqlite3.Error as error:
@@ -265,8 +280,10 @@ class SQLiteReader:
                 raise KeyboardInterrupt from None  # SQLite swallowed the one that its asking let through
             raise read_error(self._name, table.name, done, error) from None
 
-    def _converted(self, sql: str, names: list[str], text: Any, *, skip: int) -> Iterator[pa.RecordBatch]:
-        cursor = self._connection.execute(sql)
+    def _converted(
+        self, sql: str, names: list[str], text: Any, values: Sequence[Any], *, skip: int
+    ) -> Iterator[pa.RecordBatch]:
+        cursor = self._connection.execute(sql, values)
         while skip:
             skip -= len(self._fetch(cursor, min(skip, SLICE_ROWS), bytes))
         wanted = 16
@@ -306,6 +323,27 @@ def _select(table: Table, columns: Sequence[str], order: Sequence[str]) -> str:
     keys = [f"t.{_quote(table.column(name).name)} COLLATE BINARY" for name in order]
     keys += [f"t.{name}" for name in _tie_breakers(table, order)]
     return f"{sql} ORDER BY {', '.join(keys)}"
+
+
+def _select_keys(table: Table, columns: Sequence[str], key: Sequence[str], bad: Sequence[bool]) -> str:
+    """The rows with one of the bound keys. `bad` are those bound as bytes that are text for SQLite."""
+    wanted = ", ".join(f"t.{_quote(table.column(name).name)}" for name in columns)
+    marks = ["CAST(? AS TEXT)" if each else "?" for each in bad]
+    width = len(key)
+    rows = ", ".join(f"({', '.join(marks[at : at + width])})" for at in range(0, len(marks), width))
+    staged = [f"s.column{number}" for number in range(1, width + 1)]
+    names = [f"t.{_quote(table.column(name).name)}" for name in key]
+    # The first one is served by an index, the others make it exact, as `Staged` has it.
+    terms = [f"{name} IS {value}" for name, value in zip(names, staged, strict=True)]
+    terms += [
+        f"{name} IS {value} COLLATE BINARY AND typeof({name}) = typeof({value})"
+        for name, value in zip(names, staged, strict=True)
+    ]
+    # CROSS JOIN: the keys first, and each one's row by the table's own index.
+    return (
+        f"WITH s AS (VALUES {rows}) SELECT {wanted} FROM s CROSS JOIN main.{_quote(table.name)} AS t "  # noqa: S608
+        f"WHERE {' AND '.join(terms)}"
+    )
 
 
 def _tie_breakers(table: Table, order: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ __all__ = [
     "lost",
     "number_of",
     "trimmed",
+    "whole",
     "written",
 ]
 
@@ -29,6 +30,8 @@ SPECIAL = {
     "-inf": "-inf",
     "-infinity": "-inf",
 }
+MOST_ZEROS = 18
+"""A whole number of 64 bits has no more of them at its end."""
 EXACT_INTEGERS = 2**53
 """Up to here every integer is a double of its own."""
 
@@ -68,6 +71,15 @@ def exact(number: Decimal) -> str:
     if not short:
         return "0"
     return f"{'-' * sign}{short}e{int(exponent) + len(text) - len(short)}"
+
+
+def whole(text: str) -> str:
+    """What `exact` gives, with whole numbers of 64 bits in full: `3e2` as `300`."""
+    digits, e, exponent = text.partition("e")
+    if e and 0 <= int(exponent) <= MOST_ZEROS:
+        number = int(digits) * 10 ** int(exponent)
+        return str(number) if -(2**63) <= number < 2**63 else text
+    return text
 
 
 def float4(value: float) -> float:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from syncnb import journal
 from syncnb.changes.keys import plain
 from syncnb.errors import PlanError
@@ -14,7 +16,7 @@ from syncnb.stores.digesting import table_digest
 from syncnb.stores.port import Reader, Store
 from syncnb.values.kinds import Kind
 from syncnb.values.pairing import rule_for
-from syncnb.values.raw import Raw, to_python
+from syncnb.values.raw import Raw, from_python, to_python
 from syncnb.values.reading import as_text
 from syncnb.values.rules import Answer, Rule, judge
 from syncnb.verifying.altered import altered
@@ -23,6 +25,8 @@ from syncnb.verifying.rolls import none_lost_lines
 __all__ = ["verify"]
 
 Key = tuple[Any, ...]
+LOOKED_UP = 20_000
+"""So many rows are looked up by their keys; for more the whole table is read."""
 Digest = tuple[str, str, str]
 """Of a whole table: its label, when it was so, and `rows:digest`."""
 
@@ -126,7 +130,7 @@ def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[L
     key: tuple[str, ...] = images[0].key
     for image in images:
         wanted |= _last_state(image, key, columns, rules)
-    found = _rows(reader, table, columns, key, rules, wanted.keys())
+    found = _rows(reader, table, columns, key, rules, wanted.keys(), _told_keys(images, key))
     written = {k: row for k, row in wanted.items() if row is not None}
     good = sum(k in found and _same(rules, row, found[k]) for k, row in written.items())
     if written:
@@ -156,6 +160,14 @@ def _last_state(
     yield from zip(tokens, rows, strict=True)
 
 
+def _told_keys(images: Sequence[Block], key: Sequence[str]) -> list[pa.Array]:
+    """The keys of all these rows as the table holds them, each once; nothing where images have other keys."""
+    if any(tuple(image.key) != tuple(key) for image in images):
+        return []
+    rows = dict.fromkeys(row for image in images for row in zip(*map(to_python, image.keys), strict=True))
+    return [from_python(list(values)) for values in zip(*rows, strict=True)]
+
+
 def _rows(
     reader: Reader,
     table: Table,
@@ -163,10 +175,14 @@ def _rows(
     key: Sequence[str],
     rules: Sequence[Rule],
     wanted: Any,
+    told: Sequence[pa.Array],
 ) -> dict[Key, tuple[Raw, ...]]:
+    """The rows with these keys: looked up, or, where they are many, out of the whole table."""
     at = [columns.index(name) for name in key]
     found: dict[Key, tuple[Raw, ...]] = {}
-    for batch in reader.batches(table, columns):
+    few = told and len(told[0]) <= LOOKED_UP
+    batches = reader.chosen(table, columns, key, told) if few else reader.batches(table, columns)
+    for batch in batches:
         keys = zip(*(to_python(batch.column(place)) for place in at), strict=True)
         for number, values in enumerate(keys):
             token = _token([rules[place] for place in at], values)

@@ -38,7 +38,7 @@ class Differences:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        unsure = int(self.diff.unsure.sum())
+        unsure = int(self.diff.conflicting.sum())
         sizes = (self.sizes[0] - unsure, *self.sizes[1:], unsure)
         return tuple(state for state, size in zip(STATES, sizes, strict=True) if size)
 
@@ -46,13 +46,12 @@ class Differences:
     def _states(self) -> Rows:
         """The state of every row, by its number in STATES."""
         states = np.repeat(np.arange(3), self.sizes)
-        if len(self.diff.unsure):
-            states[: self.sizes[0]][self.diff.unsure] = 3
+        states[: self.sizes[0]][self.diff.conflicting] = 3
         return states
 
     def _state(self, row: int) -> str:
         code = int(np.searchsorted(self.ends, row, side="right"))
-        return STATES[3] if code == 0 and self.diff.is_unsure(row) else STATES[code]
+        return STATES[3] if code == 0 and self.diff.is_conflict(row) else STATES[code]
 
     def __len__(self) -> int:
         return int(self.ends[-1])

@@ -1,0 +1,352 @@
+"""The plan of one table, while it is being drawn: every differing row becomes a block, an open row or a note."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from syncnb import clock
+from syncnb.changes import ColumnPair, RowSet, TableDiff
+from syncnb.changes.ids import names
+from syncnb.changes.keys import key_text
+from syncnb.planning.admitting import Admitted
+from syncnb.planning.beside import with_beside
+from syncnb.planning.fates import Fates, Standing
+from syncnb.planning.hazards import counted, hazards_of
+from syncnb.planning.losses import arriving_cells, clashes_of, one_reason
+from syncnb.planning.plans import OpenRow
+from syncnb.planning.previewing import key_of
+from syncnb.planning.rekeying import RENAME, Rekeying
+from syncnb.planning.whole_rows import rest_of_rows
+from syncnb.resolving import Decisions, Fate, Policy, decide
+from syncnb.schema import Column, Schema, Table
+from syncnb.steps import Block, Clash, Hazard, Verb
+from syncnb.stores.port import Store
+from syncnb.values.raw import concat, to_python
+from syncnb.values.rules import Side
+from syncnb.values.writing import write_column
+
+__all__ = ["Drawing"]
+
+
+@dataclass
+class Drawing:
+    """The plan of one table, while it is being drawn."""
+
+    diff: TableDiff
+    side: Side
+    table: Table
+    into: Store
+    rekeying: Rekeying
+    apart: timedelta
+    """How far the clocks of the two sides are apart."""
+    fates: Fates
+    blocks: list[Block] = field(default_factory=list)
+    """As decided, not yet in order."""
+    undecided: list[Block] = field(default_factory=list)
+    open: list[OpenRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    clashes: list[Clash] = field(default_factory=list)
+    lossy: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Side:
+        return "remote" if self.side == "local" else "local"
+
+    @property
+    def rows(self) -> int:
+        """How many rows the target's table holds."""
+        counts = self.diff.counts
+        return counts.rows_local if self.side == "local" else counts.rows_remote
+
+    @property
+    def concerned(self) -> bool:
+        """Whether the plan writes this table, or may after a person's decision."""
+        return bool(self.blocks or self.undecided)
+
+    def draw(self, policy: Policy, *, deletes: bool | None) -> None:
+        """Decide every differing row: a block, an open row or a note."""
+        if not self.diff.pair.key:
+            self._leave("a table without a key: no single row can be named")
+            return
+        self._updates(policy)
+        self._inserts()
+        self._deletes(deletes=deletes)
+        fired = [trigger.name for trigger in self.table.triggers if trigger.enabled]
+        if fired and self.concerned:
+            self.notes.append(f"{self.table.label}: triggers fire: {', '.join(fired)}")
+
+    def admit(self, found: Admitted) -> None:
+        """Take over which rows can be written."""
+        self.blocks, self.undecided = found.blocks, found.undecided
+        for block, why in found.left:
+            keys = zip(*map(to_python, block.keys), strict=True)
+            self.open += [OpenRow(self.table.label, key_of(key), why, block.verb) for key in keys]
+        later = [block for block in self.undecided if block.verb == "insert"]
+        self.rekeying.forget(self.diff, [*later, *(block for block, _ in found.left)])
+
+    def _deletes(self, *, deletes: bool | None) -> None:
+        rows, standing = self._rows_of(self.side), self.fates.of(self.diff, self.side)
+        if not len(rows):
+            return
+        self._clashing(rows, standing)
+        for at in standing.rows(Fate.OPEN):
+            self._open(rows, at, standing.whys[at], "delete")
+        self._delete(rows, standing.rows(Fate.NEW), f"only in {self.side}", told=bool(deletes))
+        known = standing.rows(Fate.GONE, Fate.LOST)
+        self._delete(rows, known, [standing.whys[at] for at in known], told=deletes is not False)
+
+    def _delete(self, rows: RowSet, which: Sequence[int], why: str | list[str], *, told: bool) -> None:
+        """Delete these rows of the target, unless something speaks against it; then a note says what."""
+        if not which:
+            return
+        source = self.diff.pair.remote if self.side == "local" else self.diff.pair.local
+        against = (
+            "" if told else "deletes=True would delete them",
+            "row-level security may hide them in the source" if source.row_security else "",
+            "tables that inherit may hold more columns" if "HAS CHILDREN" in self.table.options else "",
+            ""
+            if all(c.readable for c in self.table.columns)
+            else "this role cannot read all columns of them",
+        )
+        reasons = "; ".join(filter(None, against))
+        if reasons:
+            self.notes.append(
+                f"{self.table.label}: {len(which):,} rows that only the target has are kept: {reasons}"
+            )
+            return
+        columns = [at for at in range(len(self._columns)) if self._writable(at)]
+        unsure = self._uncertain(rows)
+        certain = np.array([at for at in which if at not in unsure], dtype=np.int64)
+        told_why = why if isinstance(why, str) else [why[which.index(at)] for at in certain.tolist()]
+        self._whole_deletes(columns, rows, certain, told_why)
+
+    def _whole_deletes(
+        self, columns: list[int], gone: RowSet, certain: "np.ndarray[Any, Any]", why: str | list[str]
+    ) -> None:
+        """Deletes that guard every column, those too that were not compared: they are read now."""
+        rest = self._left_out()
+        if not rest:
+            self.blocks += self._block("delete", columns, gone, None, certain, one_reason(why))
+            return
+        names = [self._on_target(column).name for column in self._columns]
+        chosen = [column.take(pa.array(certain)) for column in gone.columns]
+        found, extra = rest_of_rows(self.into, self.table, names, chosen, rest) if len(certain) else ([], [])
+        whys = one_reason(why if isinstance(why, str) else [why[at] for at in found])
+        for block in self._block("delete", columns, gone, None, certain[found], whys) if found else ():
+            self.blocks.append(
+                replace(block, columns=(*block.columns, *rest), before=(*block.before, *extra))
+            )
+        for at in np.delete(certain, found).tolist():
+            self._open(gone, at, "it has changed since the diff: compare again")
+
+    def _left_out(self) -> list[str]:
+        """Columns of the target that the diff did not read, though they can be."""
+        read = {self._on_target(column).name for column in self._columns}
+        return [
+            c.name for c in self.table.columns if c.readable and c.generated is None and c.name not in read
+        ]
+
+    def _uncertain(self, rows: RowSet) -> set[int]:
+        """The rows of which it is not known what they are."""
+        unsure = self.diff.ids.unsure
+        if not unsure:
+            return set()
+        at = self._columns.index(self.diff.pair.key[0])
+        own = names(self._columns[at].rule, rows.columns[at], self.side).to_pylist()
+        return {row for row, name in enumerate(own) if name in unsure}
+
+    def _clashing(self, rows: RowSet, standing: Standing) -> None:
+        """Rows that one side deleted and the other changed are conflicts, decided or not."""
+        for at in standing.clashes:
+            self.clashes.append(Clash(self.table.label, self._key_text(rows, at)))
+
+    def all_hazards(self, schema: Schema) -> Iterator[Hazard]:
+        """Hazards of the values, then of the table."""
+        for column, rows in self.lossy.items():
+            yield Hazard(
+                "lossy", self.table.label, rows, f"column {column} cannot hold {rows:,} values exactly"
+            )
+        yield from hazards_of(self.table, self.rows, self.blocks, schema, self.undecided)
+
+    @property
+    def _columns(self) -> tuple[ColumnPair, ...]:
+        return self.diff.pair.columns
+
+    def _on_target(self, column: ColumnPair) -> Column:
+        return column.local if self.side == "local" else column.remote
+
+    def _rows_of(self, side: Side) -> RowSet:
+        return self.diff.only_local if side == "local" else self.diff.only_remote
+
+    def _writable(self, at: int) -> bool:
+        return self._on_target(self._columns[at]).generated is None
+
+    def _leave(self, why: str) -> None:
+        for mismatch in self.diff.mismatches():
+            self.open.append(OpenRow(self.table.label, key_text(self.diff.pair, mismatch.key), why))
+
+    def _updates(self, policy: Policy) -> None:
+        diff = self.diff
+        if not diff.counts.changed:
+            return
+        decisions = decide(diff, policy, clock_offset=self.apart, now=clock.now())
+        self.notes += [f"{self.table.label}: {note}" for note in decisions.notes]
+        decisions = self._held_back(decisions)
+        won = diff.differs & decisions.taken(1 if self.source == "local" else -1)
+        self.blocks += self._update_blocks(np.flatnonzero(won.any(axis=1)), won, decisions)
+        self.undecided += self._update_blocks(
+            np.flatnonzero(decisions.open), arriving_cells(diff, self.source), decisions
+        )
+        kept = len(decisions) - int((won.any(axis=1) | decisions.open).sum())
+        if kept:
+            self.notes.append(f"{self.table.label}: {kept:,} rows that differ stay as the target has them")
+        self.clashes += clashes_of(diff, self.side, self.table.label)
+
+    def _changed(self, side: Side) -> RowSet:
+        return self.diff.changed_local if side == "local" else self.diff.changed_remote
+
+    def _held_back(self, decisions: Decisions) -> Decisions:
+        """No policy decides a row of which nobody knows what it is."""
+        words = self.rekeying.words(self.diff.pair)
+        held = {
+            row: conflict_why
+            for row in np.flatnonzero(self.diff.unsure).tolist()
+            if RENAME not in words
+            for conflict_why in [
+                "one thing, renamed, or two: .conflicts has the evidence, ids= in diff says it"
+            ]
+        }
+        held |= self.rekeying.doubtful(self.diff, range(len(decisions)))
+        return decisions.held_back(held)
+
+    def _update_blocks(
+        self, chosen: "np.ndarray[Any, Any]", cells: "np.ndarray[Any, Any]", decisions: Decisions
+    ) -> Iterator[Block]:
+        """Rows that change the same columns go together, each with its own reason where there is one."""
+        target, source = self._changed(self.side), self._changed(self.source)
+        writable = np.array([self._writable(at) for at in range(len(self._columns))])
+        masks = cells[chosen] & writable
+        if len(chosen):
+            wide = with_beside(self.diff, self.side, self.table, chosen, masks)
+            # What goes along is set to what it is: never to a value that the target has changed since.
+            masks = wide & (masks | ~self.diff.differs[chosen])
+        shapes, which = np.unique(masks, axis=0, return_inverse=True)
+        for number, shape in enumerate(shapes):
+            columns = [int(at) for at in np.flatnonzero(shape)]
+            rows = chosen[which.reshape(-1) == number]
+            if columns:
+                why = one_reason([decisions.why_of(row) for row in rows.tolist()])
+                yield from self._block("update", columns, target, source, rows, why)
+
+    def _inserts(self) -> None:
+        source, standing = self._rows_of(self.source), self.fates.of(self.diff, self.source)
+        self._clashing(source, standing)
+        if not len(source):
+            return
+        names = {self._on_target(column).name for column in self._columns}
+        needed = [
+            column.name
+            for column in self.table.columns
+            if column.name not in names and not column.nullable and column.default is None
+            if column.generated is None and column.identity is None
+        ]
+        if needed:
+            why = f"column {needed[0]} of the target needs a value, has no default and was not compared"
+            for at in range(len(source)):
+                self._open(source, at, why)
+            return
+        columns = [at for at in range(len(self._columns)) if self._writable(at)]
+        if rest := self._left_out():
+            self.notes.append(
+                f"{self.table.label}: inserts leave out {', '.join(rest)}: the database fills them (a default, or NULL)"
+            )
+        left, gone = self.rekeying.kept_back(self.diff), standing.rows(Fate.GONE, Fate.LOST)
+        if gone:
+            self.notes.append(
+                f"{self.table.label}: {counted(len(gone), 'row')} not brought back: deleted here since both agreed"
+            )
+        for at, reason in left.items():
+            if at not in gone:
+                self._open(source, at, reason)
+        arriving = np.array([at for at in range(len(source)) if at not in left], dtype=np.int64)
+        whys = one_reason([standing.whys[at] for at in arriving.tolist()])
+        self.blocks += self._block("insert", columns, None, source, arriving, whys)
+
+    def _open(self, rows: RowSet, at: int, why: str, verb: str = "none") -> None:
+        self.open.append(OpenRow(self.table.label, self._key_text(rows, at), why, verb))
+
+    def _key_text(self, rows: RowSet, at: int) -> str:
+        row = rows.row(at)
+        return key_text(self.diff.pair, [row[self._columns.index(column)] for column in self.diff.pair.key])
+
+    def _written(
+        self, at: int, source: RowSet, take: pa.Array, before: pa.Array | None
+    ) -> tuple[pa.Array, dict[int, str]]:
+        """One column in the target's form, and the rows whose value cannot be written, with the reason."""
+        column, target = self._columns[at], self._on_target(self._columns[at])
+        changed = self.diff.changed_local if self.side == "local" else self.diff.changed_remote
+        there = [rows.columns[at] for rows in (changed, self._rows_of(self.side)) if rows.columns]
+        values, nowhere = self.rekeying.column(self.diff, at, source.columns[at].take(take))
+        written = write_column(
+            column.rule,
+            values,
+            self.source,
+            target,
+            self.into.dialect,
+            source=column.remote if self.side == "local" else column.local,
+            before=before,
+            sample=concat(there),
+            strict=self._strict(target),
+        )
+        lossy = sum(problem.what == "lossy" for problem in written.problems)
+        if lossy:
+            self.lossy[target.name] = self.lossy.get(target.name, 0) + lossy
+        refused = {p.row: f"column {target.name}: {p.why}" for p in written.problems if p.what == "refused"}
+        return written.array, refused | nowhere
+
+    def _strict(self, column: Column) -> bool:
+        """Whether SQLite refuses values that are not of the column's type."""
+        rowid = self.table.primary_key == (column.name,) and column.type.upper() == "INTEGER"
+        return "STRICT" in self.table.options or rowid
+
+    def _block(
+        self,
+        verb: Verb,
+        columns: Sequence[int],
+        target: RowSet | None,
+        source: RowSet | None,
+        rows: "np.ndarray[Any, Any]",
+        why: str | list[str],
+    ) -> Iterator[Block]:
+        """These rows and columns, without the rows whose values cannot be written, which are left open."""
+        take = pa.array(rows, pa.int64())
+        key_at = [self._columns.index(column) for column in self.diff.pair.key]
+        before = {at: target.columns[at].take(take) for at in {*columns, *key_at}} if target else {}
+        after: dict[int, pa.Array] = {}
+        refused: dict[int, str] = {}
+        if source:
+            for at in columns:
+                after[at], problems = self._written(at, source, take, before.get(at))
+                refused |= problems
+        keys = tuple((before if target else after)[at] for at in key_at)
+        block = Block(
+            table=self.table.label,
+            verb=verb,
+            key=tuple(self._on_target(self._columns[at]).name for at in key_at),
+            columns=tuple(self._on_target(self._columns[at]).name for at in columns),
+            keys=keys,
+            before=tuple(before[at] for at in columns) if target else (),
+            after=tuple(after[at] for at in columns) if source else (),
+            why=why if isinstance(why, str) else "",
+            whys=() if isinstance(why, str) else tuple(why),
+            path=(self.table.schema, self.table.name) if self.table.schema else (self.table.name,),
+        )
+        for row, problem in refused.items():
+            self._open(source or target or RowSet(()), int(rows[row]), problem)
+        kept = [row for row in range(len(rows)) if row not in refused]
+        if kept:
+            yield block if len(kept) == len(rows) else block.take(pa.array(kept, pa.int64()))

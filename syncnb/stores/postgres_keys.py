@@ -1,0 +1,42 @@
+"""Rows by their keys, in a transaction that can only read: the keys lie in settings that go with it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from syncnb.schema import Column, Table
+from syncnb.stores.postgres_copy import QUOTED, copy_out, qualified, selected
+from syncnb.stores.postgres_staging import unlimited
+from syncnb.stores.postgres_text import as_text
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+__all__ = ["key_query", "put_keys"]
+
+
+def put_keys(connection: "Connection[Any]", keys: Sequence[pa.Array]) -> None:
+    """Lay the keys into settings of this transaction, a column each."""
+    for at, values in enumerate(keys):
+        query = "SELECT set_config(%s, %s::text[]::text, true) IS NULL"
+        connection.execute(query, (_setting(at), as_text(values)))
+
+
+def _setting(part: int) -> str:
+    return f"syncnb.keys_{part}"
+
+
+def key_query(table: Table, columns: Sequence[Column], key: Sequence[Column], *, nulls: bool) -> str:
+    """The COPY of the rows whose key is among those in the settings."""
+    chosen = ", ".join(map(selected, columns))
+    arrays = ", ".join(f"current_setting('{_setting(at)}')::text[]" for at in range(len(key)))
+    names = ", ".join(f"k{at}" for at in range(len(key)))
+    casts = ", ".join(f"CAST(u.k{at} AS {unlimited(column.type)}) AS k{at}" for at, column in enumerate(key))
+    equal = "IS NOT DISTINCT FROM" if nulls else "="
+    terms = " AND ".join(f"t.{QUOTED(column.name)} {equal} s.k{at}" for at, column in enumerate(key))
+    query = (
+        f"SELECT {chosen} FROM (SELECT DISTINCT {casts} FROM unnest({arrays}) AS u ({names})) AS s "  # noqa: S608
+        f"JOIN {qualified(table)} AS t ON {terms}"
+    )
+    return copy_out(query, table)
