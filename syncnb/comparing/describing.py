@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from syncnb.changes import ColumnPair, Conflict, ConflictClass, Conflicts, TablePair
 from syncnb.changes.ids import names
+from syncnb.comparing.drafts import NOBODY, Drafts
 from syncnb.comparing.entities import Numbers
-from syncnb.comparing.settling import NOBODY, Drafts, Settled
+from syncnb.comparing.settling import Settled
 from syncnb.values.arrays import mask
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.reading import as_text
