@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 SINCE = 2
+AT_FIRST = 5000
 AT_ONCE = 500
 """Keys bound in one statement: every engine takes more."""
 
@@ -142,8 +143,17 @@ def store_bases(
     shape = _shape(connection, pair, table, columns)
     shapes = shapes_of(connection, pair)[table]
     written, waiting = 0, iter(rows)
-    while part := list(islice(waiting, AT_ONCE)):
-        written += _store(connection, shape, shapes, _told_apart(part))
+    # Where nothing is kept yet, nothing has to be looked for: the first time there are as many as rows.
+    seen: set[int] | None = set() if base_size(connection, pair, table) == 0 else None
+    while part := list(islice(waiting, AT_ONCE if seen is None else AT_FIRST)):
+        part = _told_apart(part)
+        if seen is not None:
+            keys = {hash(key) for row in part for key in (("own", row.own), ("other", row.other))}
+            seen = None if seen & keys else _grown(seen, keys)
+        if part and seen is not None:
+            written += _insert(connection, shape, part)
+        elif part:
+            written += _store(connection, shape, shapes, part)
     return written
 
 
@@ -186,16 +196,25 @@ def _store(connection: Connection, shape: int, shapes: Sequence[Shape], rows: Se
         return 0
     own, other = {row.own for row in fresh}, {row.other for row in fresh}
     _remove(connection, shapes, [row.own for row in there if row.own in own or row.other in other])
+    return _insert(connection, shape, fresh)
+
+
+def _grown(seen: set[int], more: set[int]) -> set[int]:
+    seen |= more  # in place: with a million rows a copy for each part would be the most of the work
+    return seen
+
+
+def _insert(connection: Connection, shape: int, rows: Sequence[BaseRow]) -> int:
     lines = [
         {
             "shape": shape, "own": row.own, "other": row.other, "cells": row.cells,
             "other_cells": row.other_cells, "run": row.run,
         }
-        for row in fresh
+        for row in rows
     ]  # fmt: skip
     with said("writing a base to"):
         connection.execute(insert(tables_of(connection).bases), lines)
-    return len(fresh)
+    return len(rows)
 
 
 def _told_apart(rows: Sequence[BaseRow]) -> list[BaseRow]:
