@@ -206,7 +206,7 @@ def test_the_root_servers_are_the_real_ones(data_home: Path) -> None:
 
 def test_an_unknown_name_tells_those_there_are() -> None:
     with pytest.raises(
-        sn.SyncnbError, match=r"there is no demo 'tuor'. Hint: demos: id_collisions, .*, tour"
+        sn.SyncnbError, match=r"there is no demo 'tuor'. Hint: demos: conflict_audit, id_collisions, .*, tour"
     ):
         sn.demo("tuor")
 

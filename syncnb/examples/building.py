@@ -1,7 +1,9 @@
 """The verb `demo`: makes the two databases of a scene and connects to them."""
 
 import pkgutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, cast
@@ -11,13 +13,14 @@ from sqlalchemy import insert
 from syncnb import embedded, journal
 from syncnb.connecting import connect
 from syncnb.errors import ConnectError, SyncnbError
-from syncnb.examples.filling import fill_postgres, fill_sqlite
+from syncnb.examples.filling import drift_postgres, drift_sqlite, fill_postgres, fill_sqlite
 from syncnb.examples.homes import fresh_database, fresh_folder
 from syncnb.examples.scene import PastRun, Scene, Side
 from syncnb.journal.tables import tables_of
 from syncnb.stores.port import Store, WritableStore
 from syncnb.stores.postgres import PostgresStore
 from syncnb.stores.sqlite import SQLiteStore
+from syncnb.syncing import agree
 
 __all__ = ["demo"]
 
@@ -35,7 +38,11 @@ def demo(name: str = "tour", *, remote: Literal["sqlite", "postgresql"] | None =
     folder = fresh_folder()
     path = folder / scene.local.name
     fill_sqlite(path, scene.local)
-    made = _remote(scene, folder, remote or ("sqlite" if scene.remote_file else "postgresql"))
+    made, drift = _remote(scene, folder, remote or ("sqlite" if scene.remote_file else "postgresql"))
+    if scene.agreed:
+        agree(connect(path, writable=True, timezone="UTC"), made)
+    drift_sqlite(path, scene.local)
+    drift()
     if scene.past:
         _remember(made, scene)
     return connect(path, timezone="UTC"), made
@@ -49,7 +56,8 @@ def _scene(name: str) -> Scene:
     return cast(Scene, import_module(f"{__package__}.{name}").SCENE)
 
 
-def _remote(scene: Scene, folder: Path, engine: str) -> Store:
+def _remote(scene: Scene, folder: Path, engine: str) -> tuple[Store, Callable[[], None]]:
+    """The remote as both sides once had it, and what makes it drift."""
     if engine == "sqlite":
         return _file(scene, folder)
     missing = embedded.missing()
@@ -59,22 +67,24 @@ def _remote(scene: Scene, folder: Path, engine: str) -> Store:
         except ConnectError as problem:
             missing = problem.message
     note = f"a second SQLite file stands in for PostgreSQL: {missing}"
-    return replace(_file(scene, folder), notes=(note,))
+    store, drift = _file(scene, folder)
+    return replace(store, notes=(note,)), drift
 
 
-def _file(scene: Scene, folder: Path) -> SQLiteStore:
+def _file(scene: Scene, folder: Path) -> tuple[SQLiteStore, Callable[[], None]]:
     side = scene.remote_file or scene.remote
     path = folder / f"{side.name}.db"
     fill_sqlite(path, side, as_postgres=scene.remote_file is None)
     zone = "UTC" if scene.remote_file else None
-    return cast(SQLiteStore, connect(path, writable=True, timezone=zone))
+    return cast(SQLiteStore, connect(path, writable=True, timezone=zone)), partial(drift_sqlite, path, side)
 
 
-def _database(side: Side) -> Store:
+def _database(side: Side) -> tuple[Store, Callable[[], None]]:
     url = fresh_database(side.name)
     fill_postgres(url, side)
     # The name on the server has a number where it is not the first demo of this process.
-    return replace(cast(PostgresStore, connect(url, writable=True)), name=side.name)
+    store = replace(cast(PostgresStore, connect(url, writable=True)), name=side.name)
+    return store, partial(drift_postgres, url, side)
 
 
 def _remember(store: Store, scene: Scene) -> None:

@@ -46,3 +46,5 @@ class Scene:
     remote_file: Side | None = None
     """As a SQLite file, where that is what it was: the demo makes this one unless told otherwise."""
     past: tuple[PastRun, ...] = ()
+    agreed: bool = False
+    """Whether both sides agreed on everything before they drifted: then a base is kept of it."""
