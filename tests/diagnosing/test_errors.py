@@ -110,14 +110,13 @@ def test_html_is_escaped(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in found._repr_html_()
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    {
-        "a number": (lambda: sn.diagnose(5), "cannot be diagnosed"),
-        "three stores": (lambda: sn.diagnose("x", *[sn.demo] * 3), "more than two stores"),
-    }.values(),
-    ids=str,
-)
+WRONG: dict[str, tuple[Any, str]] = {
+    "a number": (lambda: sn.diagnose(5), "cannot be diagnosed"),
+    "three stores": (lambda: sn.diagnose("x", *[sn.demo] * 3), "more than two stores"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_call_gets_one_line(call: Any, message: str) -> None:
     with pytest.raises(sn.SyncnbError, match=message):
         call()
