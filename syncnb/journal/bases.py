@@ -111,10 +111,12 @@ def read_bases(
     bases = tables_of(connection).bases.c
     columns = {shape.number: shape.columns for shape in shapes}
     wanted = select(bases.shape, bases.own, bases.other, bases.cells, bases.other_cells, bases.run)
+    # `+ 0`, or SQLite would rather read all lines of a shape by the primary key than look up these few.
+    by_other = wanted.where((bases.shape + 0).in_(columns))
     wanted = wanted.where(bases.shape.in_(columns))
     told = [wanted] if own is None and other is None else []
-    for column, keys in ((bases.own, own), (bases.other, other)):
-        told += [wanted.where(column.in_(part)) for part in _parts(sorted(keys or ()))]
+    told += [wanted.where(bases.own.in_(part)) for part in _parts(sorted(own or ()))]
+    told += [by_other.where(bases.other.in_(part)) for part in _parts(sorted(other or ()))]
     seen: set[tuple[int, str]] = set()
     for statement in told:
         with said("reading", reading=True):
@@ -144,7 +146,7 @@ def store_bases(
     shapes = shapes_of(connection, pair)[table]
     written, waiting = 0, iter(rows)
     # Where nothing is kept yet, nothing has to be looked for: the first time there are as many as rows.
-    seen: set[int] | None = set() if base_size(connection, pair, table) == 0 else None
+    seen: set[int] | None = set() if _is_empty(connection, shapes) else None
     while part := list(islice(waiting, AT_ONCE if seen is None else AT_FIRST)):
         part = _told_apart(part)
         if seen is not None:
@@ -197,6 +199,14 @@ def _store(connection: Connection, shape: int, shapes: Sequence[Shape], rows: Se
     own, other = {row.own for row in fresh}, {row.other for row in fresh}
     _remove(connection, shapes, [row.own for row in there if row.own in own or row.other in other])
     return _insert(connection, shape, fresh)
+
+
+def _is_empty(connection: Connection, shapes: Sequence[Shape]) -> bool:
+    bases = tables_of(connection).bases.c
+    numbers = [shape.number for shape in shapes]
+    with said("reading", reading=True):
+        first = connection.execute(select(bases.own).where(bases.shape.in_(numbers)).limit(1)).first()
+    return first is None
 
 
 def _grown(seen: set[int], more: set[int]) -> set[int]:

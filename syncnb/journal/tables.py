@@ -178,7 +178,7 @@ def _base(schema: str | None, shelf: MetaData, prefix: str) -> dict[str, Table]:
         Column("cells", Text, nullable=False),
         Column("other_cells", Text),  # where the other side's were accepted as they are
         Column("run", NUMBER),  # of the run that wrote it; below zero one in this very journal
-        UniqueConstraint("shape", "other"),
+        UniqueConstraint("other", "shape"),
         sqlite_with_rowid=False,  # there may be as many as both sides have rows
     )
     syncs = Table(
