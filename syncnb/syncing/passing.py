@@ -15,11 +15,11 @@ from syncnb.changes.references import on_side
 from syncnb.comparing.remembering import Agreed, TableBase, row_keys, side_forms
 from syncnb.journal import BaseRow
 from syncnb.planning.previewing import key_of
+from syncnb.schema import Table
 from syncnb.steps import Block
 from syncnb.syncing.agreeing import label_of
 from syncnb.syncing.spooling import Spool, base_columns
 from syncnb.values.canonical import UNKNOWN, joined
-from syncnb.values.columns import compare
 from syncnb.values.raw import to_python
 from syncnb.values.rules import Side
 
@@ -37,6 +37,8 @@ class Passed:
     """What it wrote, by the target table's label."""
     into: Side
     run: int | None
+    before: Diff | None = None
+    """The comparison that the run was planned from; None where it is no longer there."""
 
 
 def advance(connection: Connection, pair_id: str, passed: Passed, told: Mapping[str, set[str]]) -> None:
@@ -59,12 +61,24 @@ def advance(connection: Connection, pair_id: str, passed: Passed, told: Mapping[
 
 
 def excused(passed: Passed) -> set[tuple[str, str]]:
-    """Rows that differ still, but only in what the target made of their values: by table of the target, and key as text."""
+    """Rows that differ still, but only in what the target made of their values: table of the target, key as text."""
     found: set[tuple[str, str]] = set()
     for table in passed.diff.tables:
         if table.name in passed.spool.shelves and len(table.changed_local):
             found |= set(_Advance(table, passed, None, "").excused())
     return found
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A row that the run wrote, in canonical form, by the pair's columns."""
+
+    then: Sequence[str | None] | None
+    """As the source had it when it was passed on; None where nobody knows any more."""
+    after: Sequence[str | None]
+    """As the run left it in the target."""
+    changed: Sequence[bool]
+    """Which cells the run changed there."""
 
 
 @dataclass
@@ -75,10 +89,11 @@ class _Advance:
     pair_id: str
 
     def __post_init__(self) -> None:
-        pair, into = self.table.pair, self.passed.into
-        target = pair.local if into == "local" else pair.remote
+        into = self.passed.into
+        self.into: Side = into
+        self.source: Side = "remote" if into == "local" else "local"
         self.holder = self.passed.spool.holder
-        self.blocks = self.passed.images.get(target.label, ())
+        self.blocks = self.passed.images.get(self._target.label, ())
         self.written = {key for block in self.blocks if block.verb != "delete" for key in self._keys(block)}
         run = self.passed.run
         self.run = None if run is None else run if into != self.holder else -run
@@ -87,84 +102,151 @@ class _Advance:
     def pair(self) -> TablePair:
         return self.table.pair
 
+    @property
+    def _target(self) -> Table:
+        return self.pair.local if self.into == "local" else self.pair.remote
+
     def _keys(self, block: Block) -> list[str | None]:
         """The keys of written rows as a base names them."""
-        columns = {on_side(column, self.passed.into): column for column in self.pair.key}
+        columns = {on_side(column, self.into): column for column in self.pair.key}
         if set(block.key) != set(columns):
             return []
         by_name = dict(zip(block.key, block.keys, strict=True))
         key = [(column.rule, by_name[name]) for name, column in columns.items()]
-        return key_names(key, self.passed.into)
-
-    def excused(self) -> Iterator[tuple[str, str]]:
-        """See above."""
-        rows, target = _rows(self.table, self.passed.into), self.pair.local
-        target = self.pair.remote if self.passed.into == "remote" else target
-        key = [self.pair.columns.index(column) for column in self.pair.key]
-        altered = self._altered(row_keys(self.pair, rows.columns, self.passed.into))
-        for row, cells in enumerate(altered):
-            if cells is not None and not (self.table.differs[row] & ~np.array(cells)).any():
-                values = [to_python(rows.columns[at].slice(row, 1))[0] for at in key]
-                yield target.label, key_of(tuple(values))
+        return key_names(key, self.into)
 
     def same(self) -> Iterator[BaseRow]:
         """Rows that are the same on both sides now; those that this run wrote are told."""
-        own = self.passed.into == self.holder
+        own = self.into == self.holder
         for row in self.passed.spool.rows(self.table.name):
             written = (row.own if own else row.other) in self.written
             yield replace(row, run=self.run) if written else row
 
+    def excused(self) -> Iterator[tuple[str, str]]:
+        """See above."""
+        rows = _rows(self.table, self.into)
+        key = [self.pair.columns.index(column) for column in self.pair.key]
+        now = {side: self._forms(_rows(self.table, side).columns, side) for side in SIDES}
+        for row, written in enumerate(self._of_this_run()):
+            if written is None or written.then is None:
+                continue
+            fine = all(
+                written.changed[at]
+                and now[self.source][at][row] == written.then[at]
+                and now[self.into][at][row] == written.after[at]
+                for at in np.flatnonzero(self.table.differs[row]).tolist()
+            )
+            if fine:
+                values = [to_python(rows.columns[at].slice(row, 1))[0] for at in key]
+                yield self._target.label, key_of(tuple(values))
+
     def accepted(self) -> Iterator[BaseRow]:
-        """Rows that differ still: what is equal in them is agreed, and what the target made of a value is accepted."""
-        pair, table = self.pair, self.table
-        count = len(table.changed_local)
-        if not count:
+        """Rows that differ now. What was passed on is agreed as it was then, whatever either side did since.
+
+        What the target made of a value is accepted: each side's is kept as its own.
+        """
+        if not len(self.table.changed_local):
             return
-        base = {line.row.own: line.row for line in self._lines()}
-        keys = {side: row_keys(pair, _rows(table, side).columns, side) for side in SIDES}
         other: Side = "remote" if self.holder == "local" else "local"
-        altered = self._altered(keys[self.passed.into])
-        forms = {
-            side: [
-                side_forms(
-                    pair, at, column, side, self.holder, table.parents.get(pair.columns[at].name)
-                ).to_pylist()
-                for at, column in enumerate(_rows(table, side).columns)
-            ]
-            for side in SIDES
-        }
-        for row in range(count):
+        keys = {side: row_keys(self.pair, _rows(self.table, side).columns, side) for side in SIDES}
+        base = {line.row.own: line.row for line in self._lines(keys)}
+        now = self._forms(_rows(self.table, self.holder).columns, self.holder)
+        for row, written in enumerate(self._of_this_run()):
             own_key, other_key = keys[self.holder][row], keys[other][row]
             line = base.get(own_key or "")
-            known = altered[row] is not None or line is not None
-            if own_key is None or other_key is None or not known or (table.is_conflict(row) and line is None):
+            if own_key is None or other_key is None or (written is None and line is None):
                 continue
-            before = self._before(line)
-            cells: dict[Side, list[str | None]] = {self.holder: [], other: []}
-            for at in range(len(pair.columns)):
-                differs = bool(table.differs[row, at])
-                changed = altered[row]
-                for side in SIDES:
-                    if not differs:
-                        cells[side].append(forms[self.holder][at][row])
-                    elif changed is not None and changed[at]:
-                        cells[side].append(forms[side][at][row])
-                    else:
-                        cells[side].append(before[side][at])
-            texts = {
-                side: joined([pa.array([cell], pa.string()) for cell in cells[side]])[0].as_py()
-                for side in cells
-            }
+            if line is not None and line.other != other_key:
+                line = None
+            cells = self._cells(row, written, line, now)
+            texts = {side: _joined(cells[side]) for side in SIDES}
             apart = texts[other] if texts[other] != texts[self.holder] else None
-            run = self.run if altered[row] is not None else line.run if line else None
+            run = self.run if written is not None else line.run if line else None
             yield BaseRow(own_key, other_key, texts[self.holder], apart, run)
 
-    def _lines(self) -> list[Agreed]:
-        base = self._base
-        if base is None:
-            return []
-        keys = [row_keys(self.pair, _rows(self.table, side).columns, side) for side in SIDES]
-        return base.lines(*keys)
+    def _cells(
+        self, row: int, written: _Written | None, line: BaseRow | None, now: Sequence[Sequence[str | None]]
+    ) -> dict[Side, list[str | None]]:
+        before = self._before(line)
+        cells: dict[Side, list[str | None]] = {side: [] for side in SIDES}
+        for at in range(len(self.pair.columns)):
+            told = {side: before[side][at] for side in SIDES}
+            if not self.table.differs[row, at]:
+                told = dict.fromkeys(SIDES, now[at][row])
+            elif written is not None and written.changed[at]:
+                then = written.after if written.then is None else written.then
+                told = {self.into: written.after[at], self.source: then[at]}
+            elif written is not None and written.then is not None and written.then[at] == written.after[at]:
+                told = dict.fromkeys(SIDES, written.after[at])
+            for side in SIDES:
+                cells[side].append(told[side])
+        return cells
+
+    def _of_this_run(self) -> list[_Written | None]:
+        """Of each row that differs now: how this run left it; None where it wrote none."""
+        keys = {side: row_keys(self.pair, _rows(self.table, side).columns, side) for side in SIDES}
+        then = self._then()
+        images = self._images()
+        found: list[_Written | None] = []
+        for mine, theirs in zip(keys[self.source], keys[self.into], strict=True):
+            image = images.get(theirs)
+            found.append(None if image is None else replace(image, then=then.get(mine)))
+        return found
+
+    def _then(self) -> dict[str | None, Sequence[str | None]]:
+        """The rows of the source that differed before the run, by their key."""
+        if self.passed.before is None:
+            return {}
+        table = self.passed.before[self.table.name]
+        found: dict[str | None, Sequence[str | None]] = {}
+        for rows in (
+            _rows(table, self.source),
+            table.only_local if self.source == "local" else table.only_remote,
+        ):
+            if len(rows):
+                keys = row_keys(self.pair, rows.columns, self.source)
+                forms = zip(*self._forms(rows.columns, self.source), strict=True)
+                found |= dict(zip(keys, forms, strict=True))
+        return found
+
+    def _images(self) -> dict[str | None, _Written]:
+        """What the run wrote, by the target's key; a row that it wrote twice as it was first and last."""
+        found: dict[str | None, _Written] = {}
+        for block in self.blocks:
+            if block.verb == "delete":
+                continue
+            after = self._image_forms(block, block.after)
+            before = (
+                self._image_forms(block, block.before)
+                if block.before
+                else [[MISSING] * len(block)] * len(after)
+            )
+            rows = zip(self._keys(block), zip(*after, strict=True), zip(*before, strict=True), strict=True)
+            for key, new, old in rows:
+                changed = [a != b for a, b in zip(new, old, strict=True)]
+                first = found.get(key)
+                if first is not None:
+                    changed = [a or b for a, b in zip(changed, first.changed, strict=True)]
+                found[key] = _Written(None, new, changed)
+        return found
+
+    def _image_forms(self, block: Block, columns: Sequence[pa.Array]) -> list[list[str | None]]:
+        unknown = pa.nulls(len(block))
+        by_name = dict(zip(block.columns, columns, strict=True))
+        arrays = [by_name.get(on_side(column, self.into), unknown) for column in self.pair.columns]
+        return self._forms(arrays, self.into)
+
+    def _forms(self, columns: Sequence[pa.Array], side: Side) -> list[list[str | None]]:
+        parents = self.table.parents
+        return [
+            side_forms(
+                self.pair, at, column, side, self.holder, parents.get(self.pair.columns[at].name)
+            ).to_pylist()
+            for at, column in enumerate(columns)
+        ]
+
+    def _lines(self, keys: Mapping[Side, Sequence[str | None]]) -> list[Agreed]:
+        return [] if self._base is None else self._base.lines(keys["local"], keys["remote"])
 
     @cached_property
     def _base(self) -> TableBase | None:
@@ -175,41 +257,13 @@ class _Advance:
         return TableBase(self.pair, self.holder, self.connection, shapes) if shapes else None
 
     def _before(self, line: BaseRow | None) -> Mapping[Side, Sequence[str | None]]:
-        base = self._base if line is not None else None
-        if base is None or line is None:
+        if self._base is None or line is None:
             return {side: [UNKNOWN] * len(self.pair.columns) for side in SIDES}
-        return {side: base.cells(line, side) for side in SIDES}
-
-    def _altered(self, keys: Sequence[str | None]) -> list[list[bool] | None]:
-        """Of each changed row: which cells this run changed in the target; None where it wrote none, or where
-        the row is no longer as it left it."""
-        found: list[list[bool] | None] = [None] * len(keys)
-        place = {key: row for row, key in enumerate(keys) if key is not None}
-        now = _rows(self.table, self.passed.into)
-        for block in self.blocks:
-            if block.verb == "delete":
-                continue
-            there = [(number, place[key]) for number, key in enumerate(self._keys(block)) if key in place]
-            if not there:
-                continue
-            numbers, rows = (pa.array(part, pa.int64()) for part in zip(*there, strict=True))
-            cells = np.zeros((len(there), len(self.pair.columns)), dtype=np.bool_)
-            as_left = np.ones(len(there), dtype=np.bool_)
-            for at, column in enumerate(self.pair.columns):
-                name = on_side(column, self.passed.into)
-                if name not in block.columns:
-                    continue
-                after = block.after[block.columns.index(name)].take(numbers)
-                as_left &= ~compare(column.rule, after, now.columns[at].take(rows)).differs
-                before = block.before[block.columns.index(name)].take(numbers) if block.before else None
-                cells[:, at] = True if before is None else compare(column.rule, before, after).differs
-            for number, (_, row) in enumerate(there):
-                found[row] = cells[number].tolist() if as_left[number] else None
-        return found
+        return {side: self._base.cells(line, side) for side in SIDES}
 
     def forget(self, told: set[str], kept: set[str]) -> None:
         """Rows that the run deleted, and told ones that neither side has."""
-        label, into = label_of(self.pair, self.holder), self.passed.into
+        label, into = label_of(self.pair, self.holder), self.into
         deleted = {key for block in self.blocks if block.verb == "delete" for key in self._keys(block) if key}
         own, other = (deleted, set[str]()) if into == self.holder else (set[str](), deleted)
         if told:
@@ -223,6 +277,13 @@ class _Advance:
             journal.drop_bases(self.connection, self.pair_id, label, own=own - kept, other=other)
 
 
+def _joined(cells: Sequence[str | None]) -> str:
+    text: str = joined([pa.array([cell], pa.string()) for cell in cells])[0].as_py()
+    return text
+
+
+MISSING = "-"
+"""What an inserted row held before; equal to no form."""
 SIDES: tuple[Side, Side] = ("local", "remote")
 
 

@@ -105,6 +105,10 @@ def sync_told(local: Store, remote: Store, wishes: "Wishes", direction: Directio
                 f"{store.name} is written by this sync, and was opened to be read",
                 hint="connect(..., writable=True) permits writing",
             )
+    for store in {id(store): store for store in (holder, *written)}.values():
+        if store.dialect == "sqlite" and isinstance(store, WritableStore):
+            with store.writing():
+                pass  # what a killed writer left half done is rolled back; who only reads could not open the file
     with leased(holder, other.identity().id, _identity(written[0]), caller) as lease:
         run = _Sync(local, remote, side, lease, wishes, caller)
         for begun in lease.owed:
@@ -186,6 +190,10 @@ class _Sync:
             there = connection is not None and journal.is_installed(connection)
             aimed = begun.plan_id if there else None
             mark = journal.marker(connection, aimed, STAGE) if aimed and connection else None
+        if mark is None and there:  # in the target first: dying here, the next one must find it to do again
+            with target.writing() as writer:
+                journal.give_up(writer.sql, (self._placeholder(begun.sync), begun.plan_id), NOTHING)
+                writer.commit()
         with Spool(self.side) as spool:
             if mark is not None:
                 d = self._diff(witness=spool)
@@ -194,10 +202,6 @@ class _Sync:
                 if mark is not None:
                     advance(writer.sql, self.pair_id, passed, {})
                 journal.end_sync(writer.sql, begun.sync)
-                writer.commit()
-        if mark is None and there:
-            with target.writing() as writer:
-                journal.give_up(writer.sql, (self._placeholder(begun.sync), begun.plan_id), NOTHING)
                 writer.commit()
 
     def one_way(self, into: Side) -> _Way:
@@ -228,7 +232,7 @@ class _Sync:
             images = self._images(keeper.books, number) if len(drawn) else {}
             keys = local_keys(d, self.backlog if push else Backlog(), images, into)
             now = self._diff(witness=after, only=keys)
-            passed = Passed(now, after, images, into, report.run)
+            passed = Passed(now, after, images, into, report.run, d)
             left = self._plan(now, target)
             backlog, open_in = self.backlog if push else Backlog(), drawn if only is None else left
             waiting, done = waiting_rows(now, left, report, backlog, open_in, self._partners, excused(passed))
