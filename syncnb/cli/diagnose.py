@@ -29,14 +29,14 @@ SINGLE = {
 
 def run(argv: Sequence[str]) -> int:
     """Diagnose an error (always 0), or stores: 1 where something would fail or be lost in silence."""
-    from syncnb.diagnosing import diagnose
-
     options = _parser().parse_args(spelled_out(argv, repeated=REPEATED, positionals=2))
     if not options.error and len(options.stores) != 2 and not (options.target and options.store):
         raise SyncnbError(
             "there is nothing to diagnose",
             hint="pass LOCAL and REMOTE, or --error FILE, or --store STORE --target T=a,b",
         )
+    from syncnb.diagnosing import diagnose
+
     stores = [opened(text, "STORE") for text in (*options.stores, *(options.store or ()))]
     told: dict[str, Any] = {
         "tables": _tables(options.table),

@@ -33,15 +33,15 @@ Exit code: 0 there is something to do, or nothing is left to do; 2 error, 130 in
 
 def run(argv: Sequence[str]) -> int:
     """Draw a migration. Always 0."""
-    from syncnb.diagnosing import diagnose
-    from syncnb.migrating import migrate
-    from syncnb.steps import remedy
-
     options = _parser().parse_args(spelled_out(argv, repeated=REPEATED, single=tuple(SINGLE)))
     if not (options.error or options.target or options.index):
         raise SyncnbError(
             "there is nothing to migrate", hint="pass --error FILE, --target T=a,b or --index NAME=T.a"
         )
+    from syncnb.diagnosing import diagnose
+    from syncnb.migrating import migrate
+    from syncnb.steps import remedy
+
     store = opened(options.store, "STORE")
     steps: list[Any] = [
         remedy("index", table, columns, name=name) for name, table, columns in _indexes(options.index)

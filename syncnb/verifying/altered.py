@@ -25,7 +25,8 @@ def altered(reader: Reader, records: Sequence[Any], images: Sequence[Block]) -> 
             there[step.path] = objects(reader, step.path)
         for name in {**record["before"], **record["after"]}:
             last[step.path, name] = (step, record["after"].get(name))
-    yield from _filled(reader, images, there)
+    if records:  # else the images are those of rows, and NULL may be what was meant
+        yield from _filled(reader, images, there)
     for (path, name), (step, wanted) in last.items():
         if name.startswith("index ") and (path, f"constraint {name[6:]}") in last:
             continue  # the index behind a constraint, which has its own line

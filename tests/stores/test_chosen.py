@@ -113,7 +113,7 @@ def test_postgresql_looks_rows_up_by_an_index(bench: Workbench) -> None:
         (batch,) = reader.chosen(reader.schema()["t"], ["id"], ["id"], [from_python(wanted)])
         assert sorted(batch.column(0).to_pylist()) == sorted(wanted)
         seen = reader._connection.execute(  # type: ignore[attr-defined]
-            "SELECT seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname = 't'"
+            "SELECT seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname = 't' AND schemaname = 'public'"
         ).fetchone()
     assert seen[0] == 0
     assert seen[1] > 0
