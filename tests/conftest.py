@@ -38,6 +38,23 @@ _NOT_FOR_US = re.compile(
 )
 _COPY = re.compile(r"COPY .* FROM stdin;\s*$", re.IGNORECASE)
 
+MEMORY = Path("/dev/shm")
+ROOM = 6 << 30
+"""Bytes that a whole run may want at a time."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep databases in memory where there is room: thousands of small ones are made, and a disk is waited for."""
+    if "TMPDIR" in os.environ or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
+        return
+    if os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        return  # some tests run programs that they wrote
+    folder = Path(tempfile.mkdtemp(prefix="sn-tests-", dir=MEMORY))
+    folder.chmod(0o1777)  # as /tmp: servers may run as another user
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
 Processes = Callable[[str], dict[int, str]]
 LoadSql = Callable[[str, Path | str], None]
 Dataset = Callable[[str], str]

@@ -66,6 +66,22 @@ def test_the_six_pending_changes_of_the_incident(
     assert {("remote-only.example",), ("shared.example",), ("new.example",)} <= set(read(remote, names))
 
 
+def test_after_a_push_and_a_pull_nothing_differs(incident: tuple[sn.Store, sn.Store]) -> None:
+    """What the remote alone knew comes with its children, under the ids that the maps say."""
+    local, remote = incident
+    force_sync(local, remote)
+    back = sn.sync(local, remote, direction="pull", resolve=NEWEST, collisions="keep_both")
+    assert back, back
+    d = sn.diff(local, remote)
+    counts = ["changed", "only_local", "only_remote", "conflicts"]
+    assert not d.summary[counts].to_numpy().any(), d
+    assert d.summary.set_index("table").loc[["domains", "domain_dns_records"], "mapped"].tolist() == [2, 2]
+    under = "SELECT d.domain_name, r.record_type, r.value FROM domain_dns_records r JOIN domains d ON d.id = r.domain_id"
+    assert sorted(read(local, under)) == sorted(read(remote, under))
+    for direction in ("push", "pull"):
+        assert sn.sync(local, remote, direction=direction, resolve=NEWEST, caller="again").records == 0
+
+
 def tracked(bench: Workbench, engines: Sequence[str], *base: str) -> Sides:
     """Two databases in step, whose local changes are captured from now on."""
     sides = made(bench, engines, base)

@@ -140,7 +140,7 @@ def fill(writer: Writer, table: Table, step: Step, span: Span | None = None, *, 
             f"{filled.num_rows:,} rows of {step.table} would be filled, and {step.rows:,} were shown",
             hint="rows came or went since: " + AGAIN,
         )
-    return Made(rows=filled.num_rows, image=_image(step, key, filled))
+    return Made(rows=filled.num_rows, image=_image(step, key, filled), record=record(step, {}, {}))
 
 
 def _each(alters: Any, dialect: str, step: Step, verb: str) -> None:

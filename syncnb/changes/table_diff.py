@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from syncnb.changes import frames
 from syncnb.changes.accepted import Accepted, accepted_frame
-from syncnb.changes.conflicts import Conflicts, conflicts_frame
+from syncnb.changes.conflicts import Conflicts
 from syncnb.changes.explaining import Explanation, explanation
 from syncnb.changes.ids import Ids
 from syncnb.changes.keys import key_text, key_token, plain
@@ -177,11 +177,6 @@ class TableDiff:
                 for name, values in zip(("side", "key", "why"), columns, strict=True)
             }
         )
-
-    @property
-    def conflicts_frame(self) -> pd.DataFrame:
-        """The conflicts of identity of this table, a line each, as `Diff.conflicts` has them."""
-        return conflicts_frame(self.conflicts)
 
     @property
     def accepted_rows(self) -> pd.DataFrame:

@@ -107,7 +107,7 @@ def accepted_here(
         connection = within(readers[at], store.dialect)
         if connection is None or not journal.is_installed(connection):
             continue
-        for entry in journal.read_accepted(connection, partial(_identity, other)):
+        for entry in journal.read_accepted(connection, partial(_identity, other, readers[1 - at])):
             there = found.setdefault(entry.table, {})
             before = there.get((entry.key, entry.state))
             if before is None or before.at <= entry.at:
@@ -115,9 +115,9 @@ def accepted_here(
     return found
 
 
-def _identity(store: Store) -> str:
+def _identity(store: Store, reader: Reader | None = None) -> str:
     """A frame has no identity of its own: it goes by its name."""
-    return store.identity().id if isinstance(store, WritableStore) else f"frame {store.name}"
+    return store.identity(reader).id if isinstance(store, WritableStore) else f"frame {store.name}"
 
 
 def _keeper(d: Diff) -> tuple[WritableStore, str]:

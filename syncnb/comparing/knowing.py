@@ -25,7 +25,7 @@ def known_ids(
     """
     if not any(pair.surrogate for pair in pairs):
         return {}
-    here, there = (_maps(stores[at], readers[at], stores[1 - at]) for at in (0, 1))
+    here, there = (_maps(at, stores, readers) for at in (0, 1))
     found: dict[str, Known] = {}
     for pair in pairs:
         ours = {target: source for source, target in here.get(pair.local.label, {}).items()}
@@ -37,9 +37,10 @@ def known_ids(
     return found
 
 
-def _maps(store: Store, reader: Reader, other: Store) -> Maps:
+def _maps(at: int, stores: tuple[Store, Store], readers: tuple[Reader, Reader]) -> Maps:
     """What the journal of one side says about the ids of the other."""
-    connection = within(reader, store.dialect)
+    other = stores[1 - at]
+    connection = within(readers[at], stores[at].dialect)
     if connection is None or not isinstance(other, WritableStore) or not journal.is_installed(connection):
         return {}
-    return journal.read_id_maps(connection, lambda: other.identity().id)
+    return journal.read_id_maps(connection, lambda: other.identity(readers[1 - at]).id)

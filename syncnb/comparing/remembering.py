@@ -36,8 +36,8 @@ class Agreed:
     row: BaseRow
 
 
-def _id(store: WritableStore) -> str:
-    return store.identity().id
+def _id(store: WritableStore, reader: Reader) -> str:
+    return store.identity(reader).id
 
 
 class Remembered:
@@ -59,7 +59,9 @@ class Remembered:
         for side, at in sides:
             other = stores[1 - at]
             if side in self.connections and isinstance(other, WritableStore):
-                self.shapes[side] = dict(journal.shapes_of(self.connections[side], partial(_id, other)))
+                self.shapes[side] = dict(
+                    journal.shapes_of(self.connections[side], partial(_id, other, readers[1 - at]))
+                )
 
     def table(self, pair: TablePair) -> "TableBase | None":
         """What is kept of one table: by the side that wrote last, where both keep something."""

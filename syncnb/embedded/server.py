@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
 from types import TracebackType
-from typing import TYPE_CHECKING, LiteralString, Self
+from typing import TYPE_CHECKING, Final, LiteralString, Self
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     import psycopg
 
 __all__ = ["Server", "server"]
+
+CREATE: Final = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'"
+"""From template0 and in code point order whatever the server's defaults are."""
+CREATE_BY_COPY: Final = (
+    "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C' STRATEGY file_copy"
+)
+"""Twice as fast where the checkpoints that it takes cost nothing: on a server of our own, which syncs nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +71,7 @@ class Server:
     def create(self, name: str) -> str:
         """Make an empty UTF-8 database and return its URL; not on our own server its name gets a prefix."""
         real = self._prefix + name
-        # From template0 and in code point order whatever the server's defaults are.
-        self._administer(
-            "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'C'", real
-        )
+        self._administer(CREATE if self._cluster is None else CREATE_BY_COPY, real)
         self._made[name] = real
         return self.url(real)
 

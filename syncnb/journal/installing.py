@@ -12,6 +12,11 @@ __all__ = ["install", "is_installed", "store_id", "version"]
 LOCK = 0x73796E636E62
 """Two that install at once wait for each other here: IF NOT EXISTS alone lets both begin, and one fail."""
 
+SNAPSHOT = "syncnb.snapshot"
+"""In a connection's `info`: nothing that it sees changes while it is open."""
+KNOWN = "syncnb.journal"
+"""In the `info` of such a connection: the version that was found, asked once."""
+
 
 def is_installed(connection: Connection) -> bool:
     """Whether there is a journal that can be read as it is: an older version counts, a newer is refused."""
@@ -20,6 +25,15 @@ def is_installed(connection: Connection) -> bool:
 
 def version(connection: Connection) -> int | None:
     """The journal's version; None where there is none. Raises PlanError where it is a newer one."""
+    if KNOWN in connection.info:
+        return connection.info[KNOWN]  # type: ignore[no-any-return]
+    found = _version(connection)
+    if SNAPSHOT in connection.info:
+        connection.info[KNOWN] = found
+    return found
+
+
+def _version(connection: Connection) -> int | None:
     if not present(connection):
         return None
     found = _meta(connection, "version")
@@ -50,7 +64,7 @@ def install(connection: Connection, *, upgrades: Upgrades = UPGRADES) -> None:
     with said("installing"):
         if ours.schema is not None:
             connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
-        found = version(connection)
+        found = _version(connection)  # again: somebody else may have made it while we waited
         if found == VERSION:
             return
         steps = creation(connection.dialect.name, ours)
@@ -60,7 +74,7 @@ def install(connection: Connection, *, upgrades: Upgrades = UPGRADES) -> None:
 
 def store_id(connection: Connection) -> str | None:
     """The id that this database got with its journal; None where there is no journal."""
-    return _meta(connection, "store_id") if present(connection) else None
+    return _meta(connection, "store_id") if is_installed(connection) else None
 
 
 def _meta(connection: Connection, key: str) -> str | None:

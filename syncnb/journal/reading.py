@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
 from syncnb.errors import ReadError
-from syncnb.journal.installing import is_installed
+from syncnb.journal.installing import SNAPSHOT, is_installed
 from syncnb.journal.outside import FIRST, folder, outside
 from syncnb.journal.recording import last_run
 from syncnb.journal.rights import FORBIDDEN, missing_rights
@@ -34,15 +35,23 @@ def journal_connection(store: Store, run: int | None = None) -> Iterator[Connect
         yield within(reader, store.dialect)
 
 
+_ON_SNAPSHOTS: "WeakKeyDictionary[Reader, Connection]" = WeakKeyDictionary()
+"""One for each snapshot that is open, so that what it knows of the journal is asked once."""
+
+
 def within(reader: Reader, dialect: str) -> Connection | None:
     """The same snapshot as a connection of SQLAlchemy; None for frames."""
     if dialect == "frame":
         return None
+    if (known := _ON_SNAPSHOTS.get(reader)) is not None:
+        return known
     # Only now: the drivers need not be there before something is read with them.
     from syncnb.stores.core import postgres_core, sqlite_core
 
     on: Any = postgres_core if dialect == "postgresql" else sqlite_core
     connection: Connection = on(reader._connection)  # type: ignore[attr-defined]
+    connection.info[SNAPSHOT] = True
+    _ON_SNAPSHOTS[reader] = connection
     return connection
 
 

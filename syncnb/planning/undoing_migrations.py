@@ -55,7 +55,7 @@ def way_back(
             stage += _rows(part, reader, schema, rows_back)
             continue
         step = step_from(dict(part["step"]))
-        if step in seen:
+        if step in seen or step.verb == "fill":  # its rows go back by their images
             continue
         seen.add(step)
         inverse = step.inverse

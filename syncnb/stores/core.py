@@ -3,6 +3,7 @@
 It only executes: it opens, begins, commits, rolls back and closes nothing, and asks nothing of its own.
 """
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy
@@ -10,8 +11,13 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.util import LRUCache
 
 __all__ = ["postgres_core", "sqlite_core"]
+
+
+COMPILED: LRUCache[Any, Any] = LRUCache(500)
+"""Statements as text, for all connections of this process: a verb opens several, and asks the same of each."""
 
 
 class _Guest:
@@ -34,27 +40,37 @@ class _SQLite(_Guest, SQLiteDialect_pysqlite):
 
 def postgres_core(connection: Any) -> sqlalchemy.Connection:
     """Core on a psycopg connection."""
+    return _opened(connection, _postgres_dialect(connection.info.server_version))
+
+
+@cache
+def _postgres_dialect(number: int) -> Dialect:
+    """That of a server version, told what `initialize` would ask the server for."""
     import psycopg
 
     dialect = _Postgres(dbapi=psycopg, use_native_hstore=False)  # type: ignore[no-untyped-call]
-    # What `initialize` would ask the server for.
-    number = connection.info.server_version
     dialect.server_version_info = (number // 10_000, number % 10_000)
     dialect.supports_virtual_generated_columns = number >= 18_00_00
     dialect._supports_jsonb_subscripting = number >= 14_00_00
-    return _opened(connection, dialect)
+    return dialect
 
 
 def sqlite_core(connection: Any) -> sqlalchemy.Connection:
     """Core on a sqlite3 connection."""
+    return _opened(connection, _sqlite_dialect())
+
+
+@cache
+def _sqlite_dialect() -> Dialect:
     import sqlite3
 
     dialect = _SQLite(dbapi=sqlite3)
     dialect.default_schema_name = "main"
-    return _opened(connection, dialect)
+    return dialect
 
 
 def _opened(connection: Any, dialect: Dialect) -> sqlalchemy.Connection:
     pool = StaticPool(lambda: connection, dialect=dialect, reset_on_return=None)
     # Not `create_engine`: that would send the first-connect probes of the dialect.
-    return Engine(pool, dialect, sqlalchemy.make_url(f"{dialect.name}://"), hide_parameters=True).connect()
+    engine = Engine(pool, dialect, sqlalchemy.make_url(f"{dialect.name}://"), hide_parameters=True)
+    return engine.connect().execution_options(compiled_cache=COMPILED)

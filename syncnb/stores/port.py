@@ -252,6 +252,6 @@ class WritableStore(Store, Protocol):
         """A transaction that may write. Raises WriteError unless the store is writable."""
         ...
 
-    def identity(self) -> Identity:
-        """Which database this is."""
+    def identity(self, reader: Reader | None = None) -> Identity:
+        """Which database this is. `reader`: a snapshot of it that is open anyway, which spares a connection."""
         ...

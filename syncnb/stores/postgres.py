@@ -5,7 +5,7 @@ tables. The driver is imported when the first connection is made.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
@@ -144,14 +144,16 @@ class PostgresStore:
 
         return writing(self)
 
-    def identity(self) -> Identity:
+    def identity(self, reader: Any = None) -> Identity:
         """Which database this is: of which server, by its oid there.
 
         The server is told by its system identifier, which is its own for life; where the role may not
         read that, by the address in the URL.
+
+        reader: a snapshot of this store that is open anyway, which spares a connection.
         """
-        with self.reading() as reader:
-            server, oid = reader.place()
+        with nullcontext(reader) if reader is not None else self.reading() as asked:
+            server, oid = asked.place()
         return Identity(self.dialect, self.name, f"{server or address(self.parameters)[0]}/{oid}")
 
     def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:

@@ -88,7 +88,7 @@ class SQLiteStore:
 
         return writing(self)
 
-    def identity(self) -> Identity:
+    def identity(self, reader: object = None) -> Identity:
         """Which file this is: by its real path, of which only a digest is shown.
 
         So it stays the same from run to run, whether it has a journal yet or not, and a copy is another.

@@ -5,7 +5,7 @@ from typing import Any
 
 from syncnb.journal import within
 from syncnb.planning.files import step_from
-from syncnb.steps import Block, Line, Step
+from syncnb.steps import Line, Step
 from syncnb.stores import measuring
 from syncnb.stores.alterers import objects
 from syncnb.stores.port import Reader
@@ -15,18 +15,22 @@ __all__ = ["altered"]
 GONE = "it is not there"
 
 
-def altered(reader: Reader, records: Sequence[Any], images: Sequence[Block]) -> Iterator[Line]:
+def altered(reader: Reader, records: Sequence[Any]) -> Iterator[Line]:
     """A line for each object that the steps made, changed or dropped, and for each column that was filled."""
     there: dict[tuple[str, ...], Mapping[str, str]] = {}
     last: dict[tuple[tuple[str, ...], str], tuple[Step, str | None]] = {}
+    fills: dict[tuple[tuple[str, ...], str], Step] = {}
     for record in records:
         step = step_from(dict(record["step"]))
         if step.path not in there:
             there[step.path] = objects(reader, step.path)
+        if step.verb == "fill":
+            fills[step.path, step.columns[0]] = step
         for name in {**record["before"], **record["after"]}:
             last[step.path, name] = (step, record["after"].get(name))
-    if records:  # else the images are those of rows, and NULL may be what was meant
-        yield from _filled(reader, images, there)
+    for (path, column), step in fills.items():
+        if f"column {column}" in there[path]:  # else another line says what became of it
+            yield _filled(reader, step, column)
     for (path, name), (step, wanted) in last.items():
         if name.startswith("index ") and (path, f"constraint {name[6:]}") in last:
             continue  # the index behind a constraint, which has its own line
@@ -37,23 +41,12 @@ def altered(reader: Reader, records: Sequence[Any], images: Sequence[Block]) -> 
             yield Line(found == wanted, f"{step.table}: {name} stands", wanted, found or GONE)
 
 
-def _filled(
-    reader: Reader, images: Sequence[Block], there: dict[tuple[str, ...], Mapping[str, str]]
-) -> Iterator[Line]:
+def _filled(reader: Reader, step: Step, column: str) -> Line:
     """How many rows have a value where a fill wrote some."""
-    seen: set[tuple[str, str]] = set()
-    for image in images:
-        column = image.columns[-1]
-        filled = image.verb == "update" and image.columns == (*image.key, column)
-        if not filled or (image.table, column) in seen or not image.path:
-            continue
-        seen.add((image.table, column))
-        if f"column {column}" not in there.setdefault(image.path, objects(reader, image.path)):
-            continue
-        sql: Any = connection_of(reader)
-        rows, having = measuring.count_rows(sql, image.path), measuring.present(sql, image.path, column)
-        what = f"{image.table}: {having:,}/{rows:,} records have {column}"
-        yield Line(having == rows, what, f"{rows:,}", f"{having:,}")
+    sql: Any = connection_of(reader)
+    rows, having = measuring.count_rows(sql, step.path), measuring.present(sql, step.path, column)
+    what = f"{step.table}: {having:,}/{rows:,} records have {column}"
+    return Line(having == rows, what, f"{rows:,}", f"{having:,}")
 
 
 def connection_of(reader: Reader) -> Any:

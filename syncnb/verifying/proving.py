@@ -59,7 +59,7 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
             lines += _as_written(
                 reader, schema.find(label), [image for image in images if image.table == label]
             )
-        lines += altered(reader, records, images)
+        lines += altered(reader, records)
         lines += _whole(reader, schema, digests)
         for wanted in expect:
             if isinstance(wanted, NoneLost):

@@ -202,3 +202,46 @@ def test_an_invalid_index_is_built_again(bench: Workbench) -> None:
     plan = sn.migrate(store, [sn.remedy("dedupe", "c", "code"), step], keep="id", online=True)
     sn.apply(plan, store, allow=allowed(plan))
     assert "INVALID" not in catalogue(store)["c"]["index broken"]
+
+
+TOUCHED = {
+    "sqlite": (
+        "CREATE TRIGGER touched AFTER UPDATE ON p BEGIN UPDATE p SET updated_at = 'now' WHERE id = new.id; END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.updated_at := 'now'; RETURN new; END $$",
+        "CREATE TRIGGER touched BEFORE UPDATE ON p FOR EACH ROW EXECUTE FUNCTION touch()",
+    ),
+}
+
+
+def filled(bench: Workbench, engine: str, *, online: bool, more: tuple[str, ...] = ()) -> tuple[Any, Any]:
+    """A store, and the report of a migration that fills a column and does nothing else."""
+    store = made(bench, engine, *more)
+    plan = sn.migrate(store, [sn.remedy("backfill", "p", "old")], online=online, sql_values={"p.old": "code"})
+    return store, sn.apply(plan, store, allow=allowed(plan))
+
+
+@pytest.mark.parametrize("online", [False, True], ids=["at once", "online"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_fill_alone_is_proved_by_its_column(bench: Workbench, engine: str, online: bool) -> None:
+    store, report = filled(bench, engine, online=online)
+    assert "p: 3/3 records have old" in [line.what for line in sn.verify(report, store).lines]
+    with store.writing() as writer:
+        writer.sql.exec_driver_sql("UPDATE p SET old = NULL WHERE id = 3")
+        writer.commit()
+    assert "p: 2/3 records have old" in [line.what for line in sn.verify(report, store).failed]
+
+
+@pytest.mark.parametrize("online", [False, True], ids=["at once", "online"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_fill_alone_is_taken_back_while_triggers_are_silent(
+    bench: Workbench, engine: str, online: bool
+) -> None:
+    rows = content(made(bench, engine, *TOUCHED[engine]))
+    store, report = filled(bench, engine, online=online, more=TOUCHED[engine])
+    assert report.status == "applied"
+    assert content(store) != rows
+    back = sn.undo(report, store)
+    sn.apply(back, store, allow=allowed(back))
+    assert content(store) == rows
