@@ -75,7 +75,7 @@ def test_after_a_push_and_a_pull_nothing_differs(incident: tuple[sn.Store, sn.St
     d = sn.diff(local, remote)
     counts = ["changed", "only_local", "only_remote", "conflicts"]
     assert not d.summary[counts].to_numpy().any(), d
-    assert d.summary.set_index("table").loc[["domains", "domain_dns_records"], "mapped"].tolist() == [2, 2]
+    assert (d["domains"].ids.mapped, d["domain_dns_records"].ids.mapped) == (2, 2)
     under = "SELECT d.domain_name, r.record_type, r.value FROM domain_dns_records r JOIN domains d ON d.id = r.domain_id"
     assert sorted(read(local, under)) == sorted(read(remote, under))
     for direction in ("push", "pull"):
