@@ -61,7 +61,7 @@ class Acceptance:
 
 
 def _day(until: datetime | None) -> str:
-    return "" if until is None else f"{until:%Y-%m-%d %H:%M}Z"
+    return "a value changes" if until is None else f"{until:%Y-%m-%d %H:%M}Z"
 
 
 def accept(

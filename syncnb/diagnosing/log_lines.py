@@ -146,13 +146,8 @@ def _word(look: Look, table: Table, column: str, value: str | None, deep: int) -
 
 def _natural(table: Table) -> UniqueRule | None:
     """The unique rule by which a person knows a row."""
-    rules = [
-        rule
-        for rule in table.rules
-        if not rule.primary and rule.columns and rule.where is None and rule.valid
-    ]
-    if rules:
-        return rules[0]
+    if table.natural_rules:
+        return table.natural_rules[0]
     key = next((rule for rule in table.rules if rule.primary), None)
     # A composite key without an id is its own natural key.
     return key if key and len(key.columns) > 1 else None

@@ -106,7 +106,7 @@ def _natural_key(pair: TablePair) -> tuple[tuple[ColumnPair, ...], str]:
     found: list[tuple[tuple[ColumnPair, ...], str]] = []
     for side, table in (("local", pair.local), ("remote", pair.remote)):
         by_name = {getattr(column, side).name: column for column in pair.columns}
-        for rule in table.rules:
+        for rule in table.natural_rules:
             if columns := _as_natural(rule, by_name, pair.key):
                 found.append((columns, side))
     sets = [(frozenset(column.name for column in columns), side) for columns, side in found]
@@ -127,8 +127,6 @@ def _natural_key(pair: TablePair) -> tuple[tuple[ColumnPair, ...], str]:
 def _as_natural(
     rule: UniqueRule, by_name: Mapping[str, ColumnPair], key: Sequence[ColumnPair]
 ) -> tuple[ColumnPair, ...]:
-    if rule.primary or rule.expressions or rule.where or not rule.valid or not rule.columns:
-        return ()
     if not all(name in by_name for name in rule.columns):
         return ()
     columns = tuple(by_name[name] for name in rule.columns)

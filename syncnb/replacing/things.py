@@ -36,8 +36,7 @@ class Things:
 
     def rule(self, table: Table, row: Row) -> UniqueRule | None:
         """The rule that says what this row is about: the first that is not the primary key and has no NULL."""
-        rules = [rule for rule in table.rules if rule.columns and not rule.expressions and rule.where is None]
-        for rule in [*(r for r in rules if not r.primary), *(r for r in rules if r.primary)]:
+        for rule in [*table.natural_rules, *(rule for rule in table.rules if rule.primary)]:
             if all(row.get(name) is not None for name in rule.columns):
                 return rule
         return None

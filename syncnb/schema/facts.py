@@ -120,6 +120,15 @@ class Table:
         """The columns of the primary key; empty where there is none."""
         return next((rule.columns for rule in self.rules if rule.primary), ())
 
+    @property
+    def natural_rules(self) -> tuple[UniqueRule, ...]:
+        """The unique rules by which a row can be known without its id: of columns alone, and of all rows."""
+        return tuple(
+            rule
+            for rule in self.rules
+            if rule.columns and rule.valid and not (rule.primary or rule.expressions or rule.where)
+        )
+
     def _sheet(self) -> Sheet:
         return sheets.table_sheet(self)
 
