@@ -40,7 +40,9 @@ def run(argv: Sequence[str]) -> int:
         "where": options.where,
         "context": text_or_file(options.context),
     }
-    found = diagnose(read_text(options.error), *stores, **told) if options.error else diagnose(*stores, **told)
+    found = (
+        diagnose(read_text(options.error), *stores, **told) if options.error else diagnose(*stores, **told)
+    )
     print(json.dumps(found.to_json(), indent=2, ensure_ascii=False) if options.json else found)
     # An error that was handed in is explained: that is what was asked for. Two stores are a check.
     wrong = any(each.severity in ("error", "silent") for each in found)

@@ -20,7 +20,10 @@ __all__ = ["connect"]
 
 SCHEME = re.compile(r"(?P<jdbc>jdbc:)?(?P<scheme>[A-Za-z][\w.-]*)(?:\+(?P<driver>\w+))?://")
 POSTGRES = ("postgres", "postgresql")
-SUPPORTED = "SQLite files, PostgreSQL (postgresql://user:password@host/database), files of tables and frames can be connected to"
+SUPPORTED = (
+    "SQLite files, PostgreSQL (postgresql://user:password@host/database), files of tables and frames "
+    "can be connected to"
+)
 Zones = str | Mapping[str, str] | None
 
 
