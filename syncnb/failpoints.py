@@ -30,6 +30,9 @@ POINTS = {
     "sync-begun": "a sync's run has its row, nothing was compared",
     "sync-applied": "a sync has written into the target, and nothing is kept of it where its base is",
     "sync-kept": "base and acknowledgement are kept, and the sync has not said that it is over",
+    "upsert-begun": "the run of an upsert has its row, nothing was compared",
+    "upsert-told": "a service's own history says that it is in progress",
+    "upsert-applied": "an upsert is written, and has not said the last word",
     "intent-kept": "the local journal knows what will be committed, and the target does not yet",
 }
 """Every point, and what has happened when it is reached."""

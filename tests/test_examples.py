@@ -364,7 +364,7 @@ def test_the_readme_shows_what_its_python_prints(tour: Pair, capsys: pytest.Capt
         exec(code, names)
         printed.append(capsys.readouterr().out)
         assert printed[-1] == (shown or printed[-1]), code
-    assert len([shown for _, shown in blocks if shown]) == README.count("```text\n") == 2
+    assert len([shown for _, shown in blocks if shown]) == README.count("```text\n") == 3
     assert "1 h (a time zone?)" in printed[2]
     assert "plan into inventory: 3 to insert, 2 to update" in printed[3]
 

@@ -1,7 +1,7 @@
 """Where the journal of a run is kept: in the transaction that writes, or in a file beside it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -37,6 +37,8 @@ class Keeper:
     books: WritableStore
     stages: int = 1
     """How many stages the plan has: all are done when the last one is."""
+    beside: Callable[[Writer, Report], None] | None = None
+    """What else must last with the rows: it is called in their transaction, before COMMIT."""
 
     @property
     def last(self) -> int:
@@ -131,6 +133,8 @@ class Keeper:
         maps: tuple[str, Sequence[IdMap]],
     ) -> None:
         """All that must last with the rows, or be there before they do. `maps`: of which source, and the pairs of ids."""
+        if self.beside is not None:
+            self.beside(writer, report)
         if self.outside:
             transaction = writer.transaction()
             with self.books.writing() as book:

@@ -91,14 +91,16 @@ def apply_within(
     *,
     allow: Sequence[str],
     whole: bool,
+    rest: bool = True,
     progress: bool | None = None,
 ) -> Report:
     """The same as a part of a run that has begun already, such as a sync's: rows that are refused stay behind.
 
-    whole: whether a digest of each whole table is kept, which costs what the table costs.
+    rest: whether the others are written then. whole: whether a digest of each whole table is kept, which costs
+        what the table costs.
     """
     target = check_call(plan, store, allow)
-    inner = Run(plan, target, keeper, tuple(allow), rest=True, progress=progress, number=run, whole=whole)
+    inner = Run(plan, target, keeper, tuple(allow), rest=rest, progress=progress, number=run, whole=whole)
     with leased(keeper, run):
         return inner.go()
 
@@ -329,11 +331,14 @@ class Run:
         return report
 
     def _report(self, status: str, done: list[Done], notes: tuple[str, ...]) -> Report:
-        totals: dict[str, dict[str, int]] = {}
+        totals: dict[str, dict[str, int]] = {
+            table: {"unchanged": rows} for table, rows in self.plan.unchanged.items()
+        }
         for block, found in zip(self.plan.blocks, done, strict=True):
             there = totals.setdefault(block.table, {})
             name = VERBS[block.verb]
-            there[name] = there.get(name, 0) + (0 if block.role else found.written)
+            counts = not block.role and not block.only_touches
+            there[name] = there.get(name, 0) + (found.written if counts else 0)
             there["rejected"] = there.get("rejected", 0) + len(found.refused)
         for each in self.plan.maps if status == "applied" else ():
             there = totals.setdefault(each.table, {})

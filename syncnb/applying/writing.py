@@ -282,6 +282,8 @@ def _image(work: _Work, before: pa.RecordBatch | None, after: pa.RecordBatch | N
         why="",
         whys=(),
         reasons=(),
+        defaults=(),
+        touch=(),
     )
 
 

@@ -109,9 +109,8 @@ def _without(diff: "TableDiff", gone: Mapping[str, list[int]], taken: Sequence[A
 
 
 def _take(rows: "RowSet", places: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> "RowSet":
-    from syncnb.changes.table_diff import RowSet
 
-    return RowSet(tuple(column.take(pa.array(places)) for column in rows.columns))
+    return rows.take(places)
 
 
 Row = tuple[Raw, ...]

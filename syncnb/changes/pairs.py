@@ -76,6 +76,8 @@ class TablePair:
     """Where the natural key comes from, in words."""
     links: tuple[Link, ...] = ()
     """The columns that hold ids of other compared tables, or of this one."""
+    touch: tuple[str, ...] = ()
+    """Columns of remote that a plan stamps in every row that local has."""
 
     @property
     def name(self) -> str:

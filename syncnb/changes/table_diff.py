@@ -52,13 +52,24 @@ class RowSet:
     """Rows in raw form: one Arrow array a column, in the order of the pair's columns."""
 
     columns: tuple[pa.Array, ...]
+    ungiven: "np.ndarray[tuple[int, int], np.dtype[np.bool_]] | None" = None
+    """Rows x columns: what a row says nothing about (it is NULL in `columns`); None where each says everything."""
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
 
     def first(self, count: int) -> "RowSet":
         """The first rows."""
-        return RowSet(tuple(column.slice(0, count) for column in self.columns))
+        return RowSet(
+            tuple(column.slice(0, count) for column in self.columns),
+            None if self.ungiven is None else self.ungiven[:count],
+        )
+
+    def take(self, places: "np.ndarray[Any, Any]") -> "RowSet":
+        """These rows, in this order."""
+        wanted = pa.array(places, pa.int64())
+        ungiven = None if self.ungiven is None else self.ungiven[places]
+        return RowSet(tuple(column.take(wanted) for column in self.columns), ungiven)
 
     def row(self, at: int) -> tuple[Raw, ...]:
         """One row as Python values."""
@@ -111,6 +122,10 @@ class TableDiff:
     """The differing rows that are known and left; they are in no other count or frame."""
     since: Since | None = field(default=None, repr=False)
     """Who changed what since both sides last agreed; None where nothing is kept of it: two-way."""
+    seen: RowSet | None = field(default=None, repr=False)
+    """The keys, as remote has them, of rows that are the same on both sides: kept where they are to be stamped."""
+    beyond: int = 0
+    """Rows that remote has at least beside those that were looked at."""
     lookup: Callable[[Hashable], tuple[tuple[Raw, ...] | None, tuple[Raw, ...] | None]] | None = field(
         default=None, repr=False, compare=False
     )

@@ -25,6 +25,7 @@ COMMANDS = {
     "apply": "write a saved plan: guarded, journaled, all or nothing",
     "verify": "read again what a run wrote, and say whether it is there",
     "sync": "pass on what changed, unattended: compared, written, proved, and kept as agreed",
+    "upsert": "write a file of rows into a database: new ones inserted, others updated, all tables or none",
     "history": "show the runs of a database, or the report of one of them",
     "undo": "take a run back",
     "purge": "take away the images of old runs, and with them their undo",
@@ -93,7 +94,7 @@ def _command(name: str) -> Command:
 
 def _after_interrupt(words: list[str]) -> str:
     """What is certain then: nobody can know whether a COMMIT that was sent came through."""
-    if words[:1] in (["apply"], ["sync"]) or (words[:1] == ["undo"] and "--apply" in words):
+    if words[:1] in (["apply"], ["sync"], ["upsert"]) or (words[:1] == ["undo"] and "--apply" in words):
         return "all of it was written, or nothing: `syncnb history STORE` tells, and to do it again is safe."
     return "nothing was written, nothing is left open."
 

@@ -32,9 +32,9 @@ MATCH_FILE = """A match file holds [tables] local = "remote", [columns.TABLE] lo
 [key] table = ["a", "b"], [timezone] "table.column" = "Europe/Berlin"."""
 
 
-def add_comparing(parser: Parser) -> None:
-    """LOCAL, REMOTE and the options that say what belongs together."""
-    parser.add_argument("local", metavar="LOCAL")
+def add_comparing(parser: Parser, *, local: str = "LOCAL") -> None:
+    """LOCAL, REMOTE and the options that say what belongs together. local: what the first is called."""
+    parser.add_argument("local", metavar=local)
     parser.add_argument("remote", metavar="REMOTE")
     for name, (value, what) in REPEATED.items():
         parser.add_argument(name, metavar=value, action="append", default=[], help=f"{what}; repeatable")

@@ -1,20 +1,16 @@
 """`syncnb diagnose`: why a sync fails or would fail, as text or as one JSON document."""
 
 import json
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from syncnb.cli.arguments import Parser, names_by_table, spelled_out
+from syncnb.cli.arguments import Parser, spelled_out
 from syncnb.cli.opening import STORES, opened
+from syncnb.cli.pasted import read_text, tables_told, targets_told, text_or_file
 from syncnb.errors import SyncnbError
 
 __all__ = ["run"]
 
-MOST = 20_000_000
-"""Characters of a log that are read: what matters of a longer one is at its end."""
 REPEATED = {
     "--table": ("T", "only this table; or PASTED=T: what a name in the message means"),
     "--target": ("T=a,b", "the columns of ON CONFLICT, for one table or (a,b) for all"),
@@ -39,12 +35,14 @@ def run(argv: Sequence[str]) -> int:
 
     stores = [opened(text, "STORE") for text in (*options.stores, *(options.store or ()))]
     told: dict[str, Any] = {
-        "tables": _tables(options.table),
-        "target": _targets(options.target),
+        "tables": tables_told(options.table),
+        "target": targets_told(options.target),
         "where": options.where,
-        "context": _text_or_file(options.context),
+        "context": text_or_file(options.context),
     }
-    found = diagnose(_read(options.error), *stores, **told) if options.error else diagnose(*stores, **told)
+    found = (
+        diagnose(read_text(options.error), *stores, **told) if options.error else diagnose(*stores, **told)
+    )
     print(json.dumps(found.to_json(), indent=2, ensure_ascii=False) if options.json else found)
     # An error that was handed in is explained: that is what was asked for. Two stores are a check.
     wrong = any(each.severity in ("error", "silent") for each in found)
@@ -63,40 +61,3 @@ def _parser() -> Parser:
         parser.add_argument(name, metavar=value, action="append", help=f"{what}; repeatable")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     return parser
-
-
-def _read(name: str) -> str:
-    if name == "-":
-        return sys.stdin.read(MOST)
-    try:
-        data = Path(name).read_bytes()
-    except OSError as problem:
-        raise SyncnbError(
-            f"{name} cannot be read: {problem.strerror}", hint="give the path of a text file, or - for stdin"
-        ) from None
-    return data.decode("utf-8-sig", "replace")[-MOST:]
-
-
-def _text_or_file(text: str | None) -> str:
-    if text is None:
-        return ""
-    with suppress(OSError, ValueError):
-        if len(text) < 1000 and Path(text).is_file():
-            return _read(text)
-    return text
-
-
-def _tables(told: Sequence[str] | None) -> list[str] | dict[str, str] | None:
-    if not told:
-        return None
-    if not any("=" in text for text in told):
-        return list(told)
-    return {name: columns[0] for name, columns in names_by_table(told, "--table").items()}
-
-
-def _targets(told: Sequence[str] | None) -> list[str] | dict[str, list[str]] | None:
-    if not told:
-        return None
-    if len(told) == 1 and "=" not in told[0]:
-        return [name.strip() for name in told[0].split(",")]
-    return names_by_table(told, "--target")

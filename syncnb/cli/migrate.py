@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from syncnb.cli.arguments import Parser, spelled_out
-from syncnb.cli.diagnose import _read, _tables, _targets
 from syncnb.cli.opening import STORES, opened
+from syncnb.cli.pasted import read_text, tables_told, targets_told
 from syncnb.errors import SyncnbError
 
 __all__ = ["run"]
@@ -46,9 +46,9 @@ def run(argv: Sequence[str]) -> int:
     steps: list[Any] = [
         remedy("index", table, columns, name=name) for name, table, columns in _indexes(options.index)
     ]
-    told: dict[str, Any] = {"tables": _tables(options.table), "target": _targets(options.target)}
+    told: dict[str, Any] = {"tables": tables_told(options.table), "target": targets_told(options.target)}
     if options.error:
-        steps.append(diagnose(_read(options.error), store, **told))
+        steps.append(diagnose(read_text(options.error), store, **told))
     elif options.target:
         steps.append(diagnose(store, **told))
     plan = migrate(store, steps, types=_types(options.type), keep=options.keep)

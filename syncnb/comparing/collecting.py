@@ -13,7 +13,7 @@ from syncnb.changes.since import Since
 from syncnb.comparing.clashing import value_conflicts
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.settling import Settled, settled
-from syncnb.values.raw import concat, to_python
+from syncnb.values.raw import concat, given, to_python, ungiven
 from syncnb.values.rules import Side
 
 __all__ = ["Collector", "Columns", "Witness"]
@@ -60,7 +60,7 @@ class Collector:
         self.rows = {"local": 0, "remote": 0}
         self.same = 0
         self.kept: dict[str, list[list[pa.Array]]] = {
-            name: [] for name in ("left", "right", "local", "remote")
+            name: [] for name in ("left", "right", "local", "remote", "seen")
         }
         self.counts = {"left": 0, "local": 0, "remote": 0}
         self.differs: list[np.ndarray[Any, Any]] = []
@@ -81,7 +81,7 @@ class Collector:
 
     def pairs(self, local: Columns, remote: Columns) -> None:
         """Rows of the same key, side by side."""
-        apart = self.entities.apart(local, remote)
+        apart = self.entities.apart(list(map(given, local)), list(map(given, remote)))
         if not apart.any():
             self._compare(local, remote)
             return
@@ -102,14 +102,15 @@ class Collector:
         for side in pools:
             self.rows[side] -= self.counts[side]
             self.counts[side], self.kept[side] = 0, []
-        found = settled(self.entities, pools["local"], pools["remote"])
+        cleaned = {side: list(map(given, pool)) for side, pool in pools.items()}
+        found = settled(self.entities, cleaned["local"], cleaned["remote"])
         for (here, there), unsure in ((found.pairs, False), (found.unsure, True)):
             if len(here):
                 left = [column.take(pa.array(here)) for column in pools["local"]]
                 self._compare(left, [c.take(pa.array(there)) for c in pools["remote"]], unsure=unsure)
         for side, rows in found.alone.items():
             self.only(side, pools[side], rows)
-        self.pools = pools
+        self.pools = cleaned
         return found
 
     def _compare(self, local: Columns, remote: Columns, *, unsure: bool = False) -> None:
@@ -122,10 +123,12 @@ class Collector:
         for at in range(len(self.pair.columns)):
             if at in self.key_at:
                 continue
-            cells = self.entities.cells(at, local[at], remote[at])
+            cells = self.entities.cells(at, given(local[at]), given(remote[at]))
             differs[:, at] = cells.differs
             unknown[:, at] = cells.unknown
-            self.unknown[at] += int(cells.unknown.sum())
+            for nothing in filter(lambda found: found is not None, (ungiven(local[at]), ungiven(remote[at]))):
+                differs[nothing, at] = unknown[nothing, at] = False
+            self.unknown[at] += int(unknown[:, at].sum())
             if cells.doubt:
                 self.doubts.setdefault(at, cells.doubt)
             self.by_rule[at] += cells.by_rule
@@ -134,8 +137,11 @@ class Collector:
         if self.witness is not None and len(changed) < rows:
             same = np.flatnonzero(~differs.any(axis=1))
             take = pa.array(same)
-            ours, theirs = ([column.take(take) for column in side] for side in (local, remote))
+            ours, theirs = ([given(column.take(take)) for column in side] for side in (local, remote))
             self.witness.same(self.pair, ours, theirs, unknown[same])
+        if self.pair.touch and len(changed) < rows:
+            take = pa.array(np.flatnonzero(~differs.any(axis=1)))
+            self.kept["seen"].append([remote[at].take(take) for at in self.key_at])
         if len(changed):
             self._keep("left", local, changed)
             self._keep("right", remote, changed)
@@ -213,6 +219,7 @@ class Collector:
             },
             conflicts=Conflicts() if conflicts is None else conflicts,
             since=self._since(),
+            seen=self._seen(),
         )
         return replace(found, conflicts=found.conflicts.followed_by(tuple(value_conflicts(found))))
 
@@ -229,7 +236,20 @@ class Collector:
 
     def _row_set(self, where: str) -> RowSet:
         batches = self.kept[where]
-        return RowSet(tuple(concat([batch[at] for batch in batches]) for at in range(len(self.pair.columns))))
+        columns = [concat([batch[at] for batch in batches]) for at in range(len(self.pair.columns))]
+        masks = [ungiven(column) for column in columns]
+        if all(which is None for which in masks):
+            return RowSet(tuple(columns))
+        none = np.zeros(len(columns[0]), dtype=np.bool_)
+        # A part of the key that a row leaves out is NULL: something must tell which row it is.
+        which = [none if m is None or at in self.key_at else m for at, m in enumerate(masks)]
+        return RowSet(tuple(map(given, columns)), np.column_stack(which))
+
+    def _seen(self) -> RowSet | None:
+        batches = self.kept["seen"]
+        if not self.pair.touch:
+            return None
+        return RowSet(tuple(concat([batch[at] for batch in batches]) for at in range(len(self.key_at))))
 
     def _columns_left_out(self) -> list[Uncompared]:
         rows = max(self.rows.values())

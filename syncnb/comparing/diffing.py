@@ -17,6 +17,7 @@ from syncnb.comparing.collecting import Collector, Witness
 from syncnb.comparing.describing import Children, described, in_conflict
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.knowing import known_ids
+from syncnb.comparing.parting import Part
 from syncnb.comparing.partitioning import compare_shares, tokens
 from syncnb.comparing.remembering import Remembered
 from syncnb.comparing.selecting import Keys, Selection
@@ -45,6 +46,8 @@ def diff(
     limit: int | None = None,
     ids: "str | Sequence[str] | Mapping[str, Any] | None" = None,
     base: bool = True,
+    touch: "Names | Mapping[str, Names]" = (),
+    partial: bool = False,
     schemas: Sequence[str] | None = None,
     progress: bool | None = None,
 ) -> Diff:
@@ -64,6 +67,10 @@ def diff(
         single ids. With `key=` told as well, that identifies the rows, and their ids are not compared.
     base: whether to use what both sides last agreed on, where that is kept (`sn.agree`, `sn.sync`): then it is
         known who changed what. Without it a row that one side lacks may be new here or deleted there.
+    touch: bookkeeping columns of remote, such as `last_synced_at`, told like `ignore`: not compared, and stamped by
+        a plan into remote in every row that local has, changed or not.
+    partial: local is only a part, such as a payload: what it does not have is not missing, and not told. Of a remote
+        table that is much larger only the rows with the keys of local are read.
     schemas: PostgreSQL schemas beside those on the search path.
     progress: a progress bar; by default where a diff takes longer than two seconds.
 
@@ -73,8 +80,18 @@ def diff(
         raise SyncnbError(
             f"limit is {limit}", hint="give the number of differing rows after which to stop, from 1"
         )
-    told = Told(tables=tables, key=key, columns=columns, ignore=ignore, tolerance=tolerance or {}, ids=ids)
-    return diff_told(local, remote, told, limit=limit, base=base, schemas=schemas, progress=progress)
+    told = Told(
+        tables=tables,
+        key=key,
+        columns=columns,
+        ignore=ignore,
+        tolerance=tolerance or {},
+        ids=ids,
+        touch=touch,
+    )
+    return diff_told(
+        local, remote, told, limit=limit, base=base, partial=partial, schemas=schemas, progress=progress
+    )
 
 
 def diff_told(
@@ -84,6 +101,7 @@ def diff_told(
     *,
     limit: int | None = None,
     base: bool = True,
+    partial: bool = False,
     schemas: Sequence[str] | None = None,
     progress: bool | None = None,
     witness: Witness | None = None,
@@ -111,8 +129,11 @@ def diff_told(
             chosen = None
             if only is not None:
                 chosen = Selection(matched.pairs, readers, only, memory, known, remote.dialect)
-            comparison = _Comparison(told, readers, limit, bar, known, memory, witness, chosen)
+            part = Part(readers, remote.dialect) if partial else None
+            comparison = _Comparison(told, readers, limit, bar, known, memory, witness, chosen, part)
             tables = comparison.of(matched.pairs)
+            if part is not None:
+                tables = tuple(map(part.cut, tables))
             if chosen is not None:
                 tables = tuple(map(chosen.concerned, tables))
             accepted, now = accepted_here((local, remote), (here, there)), clock.now()
@@ -123,7 +144,7 @@ def diff_told(
         remote=remote.name,
         tables=tuple(replace(table, lookup=_lookup(table.pair, stores)) for table in tables),
         unmatched_local=matched.unmatched_local,
-        unmatched_remote=matched.unmatched_remote,
+        unmatched_remote=() if partial else matched.unmatched_remote,
         clocks_apart=apart,
         stores=stores,
     )
@@ -171,6 +192,7 @@ class _Comparison:
     memory: Remembered
     witness: Witness | None = None
     selection: Selection | None = None
+    part: Part | None = None
     ids: dict[str, Ids] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
     found: dict[str, "_Found"] = field(default_factory=dict)
@@ -215,7 +237,8 @@ class _Comparison:
         if not pair.columns:
             nothing = Uncompared("rows", "rows", None, "no column can be compared")
             return _Found(self._collector(pair), "none", nothing.why, [nothing])
-        reason = streamable(pair) if self.selection is None else "some rows only"
+        asked = self.part is not None and self.part.asks(pair)
+        reason = streamable(pair) if self.selection is None and not asked else "some rows only"
         if reason is None:
             found = self._collector(pair)
             try:
@@ -242,6 +265,9 @@ class _Comparison:
     def _batches(self, pair: TablePair, side: Side, *, ordered: bool) -> Generator[pa.RecordBatch]:
         if self.selection is not None:
             yield from self.selection.rows(pair, side)
+            return
+        if side == "remote" and self.part is not None and self.part.asks(pair):
+            yield from self.part.rows(pair)
             return
         for batch in _batches(pair, side, self.readers[side], ordered=ordered):
             self.children.count(pair, side, batch.columns)

@@ -267,7 +267,7 @@ def _place(pair: TablePair, name: str) -> int:
 
 
 def _take(rows: RowSet, places: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> RowSet:
-    return RowSet(tuple(column.take(pa.array(places)) for column in rows.columns))
+    return rows.take(places)
 
 
 def _places(

@@ -20,6 +20,7 @@ from syncnb.changes import TablePair
 from syncnb.comparing.collecting import Collector, Columns
 from syncnb.comparing.joining import join
 from syncnb.values.arrays import mask
+from syncnb.values.raw import given
 from syncnb.values.rules import Side
 
 __all__ = ["OutOfOrder", "merge", "streamable"]
@@ -101,7 +102,7 @@ class Stream:
         return chunk
 
     def _key(self, at: int, raw: pa.Array) -> pa.Array:
-        column = self.pair.columns[at]
+        column, raw = self.pair.columns[at], given(raw)
         key = None if raw.null_count else column.rule.column(raw, self.side)
         if key is None or key.null_count or key.type != column.rule.key_type:
             what = "NULL" if raw.null_count else "values of several kinds"

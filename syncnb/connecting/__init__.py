@@ -14,13 +14,15 @@ from syncnb.connecting import files, tls, urls, zones
 from syncnb.errors import ConnectError, SyncnbError
 from syncnb.stores.port import Store
 from syncnb.stores.sqlite import SQLiteStore
+from syncnb.stores.sqlite_errors import missing_error
 
 __all__ = ["connect"]
 
 SCHEME = re.compile(r"(?P<jdbc>jdbc:)?(?P<scheme>[A-Za-z][\w.-]*)(?:\+(?P<driver>\w+))?://")
 POSTGRES = ("postgres", "postgresql")
 SUPPORTED = (
-    "SQLite files, PostgreSQL (postgresql://user:password@host/database) and frames can be connected to"
+    "SQLite files, PostgreSQL (postgresql://user:password@host/database), files of tables and frames "
+    "can be connected to"
 )
 Zones = str | Mapping[str, str] | None
 
@@ -38,8 +40,9 @@ def connect(
 ) -> Store:
     """Open a database or frame once, to see that it can be read, and return how to open it again.
 
-    `source` is the path of a SQLite file, a `sqlite:///` or PostgreSQL URL (text or SQLAlchemy's), a
-    DataFrame, or `{name: frame}`; or `env` names the environment variable that holds a URL or path.
+    `source` is the path of a SQLite file, a `sqlite:///` or PostgreSQL URL (text or SQLAlchemy's), a file of
+    tables (CSV, Parquet, Feather, JSON), a DataFrame, or `{name: frame}`, where a frame may be a list of dicts; or
+    `env` names the environment variable that holds a URL or path.
     The store is read-only unless `writable`. `timezone` is the zone of stamps that carry none: one for
     all, or `{"table.column": zone, "table": zone, "*": zone}`.
 
@@ -83,10 +86,14 @@ def _opened(source: Any, terms: Terms) -> Store:
     if isinstance(source, URL):
         return _url(source, terms)
     if isinstance(source, os.PathLike):
-        return _sqlite(Path(os.fsdecode(source)), terms)
-    if isinstance(source, Mapping) or hasattr(source, "__arrow_c_stream__"):
+        return _file(Path(os.fsdecode(source)), terms)
+    if isinstance(source, Mapping) or hasattr(source, "__arrow_c_stream__") or _are_rows(source):
         return _frames(source, terms)
     raise _not_understood(source)
+
+
+def _are_rows(source: Any) -> bool:
+    return isinstance(source, list) and any(isinstance(row, Mapping) for row in source)
 
 
 def _not_understood(source: Any) -> ConnectError:
@@ -119,7 +126,21 @@ def _text(text: str, terms: Terms) -> Store:
         return _sqlite(files.path_of_uri(text), terms)
     if urls.looks_like_conninfo(text) and not files.exists(Path(text)):
         return _postgres(urls.from_conninfo(text), terms)
-    return _sqlite(Path(text), terms)
+    return _file(Path(text), terms)
+
+
+def _file(path: Path, terms: Terms) -> Store:
+    """A database in a file, or tables."""
+    if not files.holds_tables(path):
+        return _sqlite(path, terms)
+    from syncnb.stores.frame import FrameStore
+
+    if terms.writable:
+        raise ConnectError(f"{path.name} is not written to", hint="connect without writable=True")
+    path = files.checked(path)
+    if not path.is_file():
+        raise missing_error(path)
+    return _checked(FrameStore(file=path.absolute(), timezone=terms.zones), terms)
 
 
 def _sqlite_url(text: str) -> URL:
@@ -172,7 +193,10 @@ def _frames(source: Any, terms: Terms) -> Store:
     frames = dict(source) if isinstance(source, Mapping) else {"frame": source}
     if not frames or not all(isinstance(name, str) and name for name in frames):
         raise ConnectError("the mapping does not name its frames", hint='write {"table name": frame}')
-    store = FrameStore(frames, timezone=terms.zones)
+    return _checked(FrameStore(frames, timezone=terms.zones), terms)
+
+
+def _checked(store: Store, terms: Terms) -> Store:
     if set(terms.zones) - {"*"}:
         zones.check_names(terms.zones, store.inspect())
     return store

@@ -8,18 +8,12 @@ from sqlalchemy import URL
 
 from syncnb.errors import ConnectError
 
-__all__ = ["checked", "exists", "path_of_uri", "path_of_url"]
+__all__ = ["checked", "exists", "holds_tables", "path_of_uri", "path_of_url"]
 
+TABLES = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".json", ".jsonl", ".ndjson")
+"""What `stores.table_files` reads."""
+PACKED = re.compile(r"\.(gz|bz2|zst)$", re.IGNORECASE)
 READERS = {
-    ".csv": "read_csv",
-    ".tsv": "read_table",
-    ".parquet": "read_parquet",
-    ".pq": "read_parquet",
-    ".feather": "read_feather",
-    ".arrow": "read_feather",
-    ".json": "read_json",
-    ".jsonl": "read_json",
-    ".ndjson": "read_json",
     ".xlsx": "read_excel",
     ".xls": "read_excel",
     ".ods": "read_excel",
@@ -62,6 +56,12 @@ def exists(path: Path) -> bool:
         return False
 
 
+def holds_tables(path: Path) -> bool:
+    """Whether the name of a file says that it holds a table, and what is in it does not say otherwise."""
+    bare = Path(PACKED.sub("", path.name))
+    return bare.suffix.lower() in TABLES and not _is_sqlite(path)
+
+
 def checked(path: Path) -> Path:
     """The path with `~` expanded. Raises ConnectError where it cannot be meant as a SQLite file."""
     if not exists(path) and (re.search(r":.*@", str(path)) or len(str(path)) > 1000 or "\0" in str(path)):
@@ -83,13 +83,12 @@ def checked(path: Path) -> Path:
 def _refuse_other_formats(path: Path) -> None:
     name = path.name
     reader = READERS.get(path.suffix.lower())
-    if reader is None and name.lower().endswith((".csv.gz", ".csv.zip", ".csv.bz2", ".csv.zst")):
+    if reader is None and name.lower().endswith(".csv.zip"):
         reader = "read_csv"
     if reader is not None and not _is_sqlite(path):
-        call = f"pandas.{reader}({name!r}{', lines=True' if path.suffix in ('.jsonl', '.ndjson') else ''})"
         raise ConnectError(
             f"{name} is no database but a table in a file",
-            hint=f'read it and pass the frame: connect({{"TABLE": {call}}})',
+            hint=f'read it and pass the frame: connect({{"TABLE": pandas.{reader}({name!r})}})',
         )
 
 

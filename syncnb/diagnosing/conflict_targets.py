@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
 from syncnb.diagnosing.targets import Target, Verdict, judge, nearest, target_of
 from syncnb.errors import SchemaError
 from syncnb.rendering import Cell, Sheet, frame
-from syncnb.schema import Table
+from syncnb.schema import Column, Table
 from syncnb.steps import Remedy, remedy
 from syncnb.stores.port import Store
 from syncnb.stores.probing import Arbiters, Prober, Probing
@@ -15,7 +16,10 @@ from syncnb.stores.probing import Arbiters, Prober, Probing
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Explanation", "explain_conflict", "explained", "repair"]
+__all__ = ["Explanation", "explain_conflict", "explained", "like_named", "repair", "steps_for_missing"]
+
+ALIKE = 0.85
+"""From here on a name is taken for a typing error of another, not for a column that a migration was to add."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +100,8 @@ def explain_conflict(
 
     `target` is a column, or columns and expressions as they stand in the statement. The engine itself is
     asked too: it plans such an upsert in a read-only transaction, without running it; where it and the rules
-    disagree, it is right. Raises SchemaError where there is no such table or the store is a frame.
+    disagree, it is right. A column of the target that the table lacks is told, with what adds it. Raises SchemaError
+    where there is no such table, none of the columns, or the store is a frame.
     """
     with store.reading() as reader:
         if not isinstance(reader, Probing):
@@ -113,7 +118,8 @@ def explain_conflict(
 def explained(probe: Prober, table: Table, target: Target, dialect: str) -> Explanation:
     """The same on a snapshot that is open already."""
     verdicts = [judge(table, index, target, dialect) for index in probe.indexes(table)]
-    _check_columns(table, target, dialect)
+    if missing := _missing_columns(table, target):
+        return _without_columns(table, target, verdicts, missing, nulls_can_be_equal=probe.nulls_can_be_equal)
     said = None if target.is_bound else probe.arbiters(table, _for_engine(target), target.where)
     verdicts = _overruled(verdicts, said)
     shown = tuple(verdict for verdict in verdicts if _worth_telling(verdict, target))
@@ -136,10 +142,55 @@ def _for_engine(target: Target) -> list[str]:
     ]
 
 
-def _check_columns(table: Table, target: Target, dialect: str) -> None:
-    for part in target.parts:
-        if part.column is None and part.text.isidentifier():
-            table.column(part.text)  # raises with the names there are
+def _missing_columns(table: Table, target: Target) -> list[str]:
+    """The columns of a target that the table does not have. Raises SchemaError for what looks like a typing error."""
+    missing = [part.text for part in target.parts if part.column is None and part.text.isidentifier()]
+    there = [column.name for column in table.columns]
+    for name in missing:
+        if len(missing) == len(target.parts) or get_close_matches(name, there, n=1, cutoff=ALIKE):
+            table.column(name)  # raises with the names there are
+    return missing
+
+
+def _without_columns(
+    table: Table,
+    target: Target,
+    verdicts: Sequence[Verdict],
+    missing: Sequence[str],
+    *,
+    nulls_can_be_equal: bool,
+) -> Explanation:
+    """No index can match a target whose columns are not there."""
+    why = f"the table has no {' and no '.join(missing)}"
+    shown = [replace(v, matches=False, why=why) for v in verdicts if _worth_telling(v, target)]
+    steps = steps_for_missing(
+        table, [part.text for part in target.parts], missing, nulls_distinct=not nulls_can_be_equal
+    )
+    words = f"add {', '.join(missing)}, fill it, then add a unique rule on ({', '.join(p.text for p in target.parts)})"
+    return Explanation(
+        table.label, str(target), tuple(shown), repair=words, remedies=tuple(steps), cause="missing_unique_constraint"
+    )
+
+
+def steps_for_missing(
+    table: Table, parts: Sequence[str], missing: Sequence[str], *, nulls_distinct: bool
+) -> list[Remedy]:
+    """Add the columns, fill them from those they are named after, then the rule."""
+    steps: list[Remedy] = []
+    for name in missing:
+        like = like_named(table, name)
+        steps.append(remedy("add_column", table.label, name, type=like.type if like else None))
+        if like:
+            steps.append(remedy("backfill", table.label, name, source=like.name))
+    return [*steps, remedy("unique", table.label, tuple(parts), nulls_distinct=nulls_distinct)]
+
+
+def like_named(table: Table, name: str) -> Column | None:
+    """The column that a longer name ends with, and so may be filled from: `source_id` for `wand_source_id`."""
+    ending = [
+        c for c in table.columns if name.lower().endswith(f"_{c.name.lower()}") and c.name.lower() != "id"
+    ]
+    return max(ending, key=lambda column: len(column.name), default=None)
 
 
 def _overruled(verdicts: list[Verdict], said: Arbiters | None) -> list[Verdict]:

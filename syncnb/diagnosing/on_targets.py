@@ -1,16 +1,16 @@
 """Upserts whose target nothing covers: the indexes of the table decide what it was."""
 
 from syncnb.diagnosing.case import Case
-from syncnb.diagnosing.conflict_targets import Explanation, explained
+from syncnb.diagnosing.conflict_targets import Explanation, explained, like_named, steps_for_missing
 from syncnb.diagnosing.findings import Evidence, Finding, finding
 from syncnb.diagnosing.looking import Look
 from syncnb.diagnosing.targets import target_of
 from syncnb.errors import SchemaError
-from syncnb.schema import Column, Table
+from syncnb.schema import Table
 from syncnb.steps import Remedy, remedy
 from syncnb.stores.probing import IndexFacts
 
-__all__ = ["in_the_way", "like_named", "missing_columns", "on_targets", "rules_of"]
+__all__ = ["in_the_way", "missing_columns", "on_targets", "rules_of"]
 
 ABOUT = frozenset(
     {"missing_unique_constraint", "deferrable_constraint", "exclusion_constraint_only", "rule_on_table"}
@@ -102,14 +102,8 @@ def _has(table: Table, name: str) -> bool:
 
 def missing_columns(look: Look, table: Table, parts: tuple[str, ...], missing: list[str]) -> Finding:
     """The rule cannot be there, because a column of it is not."""
-    steps: list[Remedy] = []
-    for name in missing:
-        like = like_named(table, name)
-        steps.append(remedy("add_column", table.label, name, type=like.type if like else None))
-        if like:
-            steps.append(remedy("backfill", table.label, name, source=like.name))
     distinct = not look.probe.nulls_can_be_equal
-    steps.append(remedy("unique", table.label, parts, nulls_distinct=distinct))
+    steps = steps_for_missing(table, parts, missing, nulls_distinct=distinct)
     plural = "columns" if len(missing) > 1 else "column"
     return finding(
         "missing_unique_constraint",
@@ -120,14 +114,6 @@ def missing_columns(look: Look, table: Table, parts: tuple[str, ...], missing: l
         certainty="seen",
         remedies=steps,
     )  # fmt: skip
-
-
-def like_named(table: Table, name: str) -> Column | None:
-    """The column that a longer name ends with, and so may be filled from: `source_id` for `wand_source_id`."""
-    ending = [
-        c for c in table.columns if name.lower().endswith(f"_{c.name.lower()}") and c.name.lower() != "id"
-    ]
-    return max(ending, key=lambda column: len(column.name), default=None)
 
 
 def _no_target(case: Case, look: Look, table: Table) -> list[Finding]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from syncnb.diagnosing.conflict_targets import like_named
 from syncnb.diagnosing.findings import Evidence, Finding, finding
 from syncnb.diagnosing.looking import Look
 from syncnb.diagnosing.on_keys import sequence_finding
-from syncnb.diagnosing.on_targets import like_named
 from syncnb.errors import ReadError, SchemaError
 from syncnb.schema import Table
 from syncnb.steps import remedy

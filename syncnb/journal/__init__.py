@@ -17,6 +17,7 @@ from syncnb.journal.ddl import install_sql
 from syncnb.journal.id_maps import read_id_maps, store_id_maps
 from syncnb.journal.imaging import Purge, last_step, purge, read_images, read_parts, store_images, store_step
 from syncnb.journal.installing import install, is_installed, store_id, version
+from syncnb.journal.ledgers import Entry, Ledger
 from syncnb.journal.outside import ALLOWED, Intent, intents, keep_intent, open_outside
 from syncnb.journal.reading import both_journals, journal_connection, journal_for, last_run_of, within
 from syncnb.journal.recording import (
@@ -54,7 +55,9 @@ __all__ = [
     "VERSION",
     "BaseRow",
     "Begun",
+    "Entry",
     "Intent",
+    "Ledger",
     "Marker",
     "Purge",
     "Run",

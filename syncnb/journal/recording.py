@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -27,6 +28,7 @@ __all__ = [
     "begin_run",
     "finish_run",
     "give_up",
+    "gone",
     "last_run",
     "mark",
     "marker",
@@ -240,7 +242,8 @@ def report_texts(connection: Connection) -> dict[int, str | None]:
 
 
 def settle(connection: Connection) -> list[int]:
-    """Settle the runs that nobody will: those still running after their lease, and the unknown ones.
+    """Settle the runs that nobody will: those still running after their lease, or whose process on this machine
+    is gone, and the unknown ones.
 
     A run whose last stage is marked as its own was a success, any other has failed. While somebody holds
     the lock named by its plan's id, as applying does, the old backend may still be at work: such a run
@@ -248,14 +251,36 @@ def settle(connection: Connection) -> list[int]:
     """
     ours = tables_of(connection)
     columns = ours.runs.c
-    over = or_(columns.status == "unknown", columns.lease_until < clock.now())
-    left = select(columns.run, columns.plan_id, columns.stages).where(columns.status.in_(OPEN), over)
+    here = f"{socket.gethostname()} "
+    over = or_(
+        columns.status == "unknown",
+        columns.lease_until < clock.now(),
+        columns.backend.startswith(here, autoescape=True),
+    )
+    left = select(columns.run, columns.plan_id, columns.stages, columns.backend, columns.lease_until).where(
+        columns.status.in_(OPEN), over
+    )
     settled = []
     with said("settling runs in"):
-        for run, plan_id, stages in connection.execute(left.order_by(columns.run)).all():
+        for run, plan_id, stages, backend, lease in connection.execute(left.order_by(columns.run)).all():
+            if lease >= clock.now() and backend.startswith(here) and not gone(backend):
+                continue
             if _free(connection, plan_id) and _settle(connection, ours, run, plan_id, stages):
                 settled.append(run)
     return settled
+
+
+def gone(backend: str) -> bool:
+    """Whether this is a process of this machine that does not live any more. False where that cannot be known."""
+    host, _, number = backend.rpartition(" ")
+    if host != socket.gethostname() or not number.isdecimal():
+        return False
+    with suppress(PermissionError):
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            return True
+    return False
 
 
 def _free(connection: Connection, plan_id: str) -> bool:

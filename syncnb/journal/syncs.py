@@ -2,7 +2,6 @@
 
 import os
 import socket
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
@@ -10,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from syncnb import clock
 from syncnb.journal.installing import version
+from syncnb.journal.recording import gone
 from syncnb.journal.rights import said
 from syncnb.journal.tables import tables_of
 
@@ -102,14 +102,8 @@ def last_audit(connection: Connection, pair: str) -> datetime | None:
 
 def alive(begun: Begun) -> bool:
     """Whether it may still be at work: its process lives, or it is on another machine and its lease is not over."""
-    host, _, number = begun.backend.rpartition(" ")
-    if host == socket.gethostname() and number.isdecimal():
-        with suppress(PermissionError):
-            try:
-                os.kill(int(number), 0)
-            except ProcessLookupError:
-                return False
-        return True
+    if begun.backend.startswith(f"{socket.gethostname()} "):
+        return not gone(begun.backend)
     return begun.lease_until > clock.now()
 
 

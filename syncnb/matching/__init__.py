@@ -62,4 +62,10 @@ def _pair(table: tuple[Table, Table], told: Told, wished: Wishes, zones: tuple[Z
             f"a tolerance for {vain[0]} of {table[0].label} means nothing: {key_from}",
             hint="tell what identifies a row by key=, and give tolerances for other columns",
         )
-    return TablePair(*table, tuple(compared), key, key_from, nulls_match, (*left_out, *unwanted))
+    touch = tuple(c.name for c in table[1].columns if wished.touches(table, c.name))
+    if touched := [column.remote.name for column in key if column.remote.name in touch]:
+        raise SchemaError(
+            f"{touched[0]} of {table[1].label} is part of the key",
+            hint="touch= is for stamps such as last_synced_at",
+        )
+    return TablePair(*table, tuple(compared), key, key_from, nulls_match, (*left_out, *unwanted), touch=touch)

@@ -15,6 +15,8 @@ from syncnb.values.pairing import cannot_compare, rule_for
 
 __all__ = ["compared_columns", "only_wanted"]
 
+TOUCHED = "a stamp of ours, as told"
+
 
 def compared_columns(
     table: tuple[Table, Table], told: Told, wished: Wishes, zones: tuple[Zones, Zones], key: set[str]
@@ -31,6 +33,8 @@ def compared_columns(
         partner = partners.get(column.name)
         ignored = wished.ignores(table, column.name, *([partner.name] if partner else []))
         reason = _left_out(table, column, partner, ignored=ignored, in_key=column.name in key)
+        if partner is not None and reason and wished.touches(table, partner.name):
+            reason = TOUCHED
         if reason:
             left_out.append(Uncompared("column", column.name, 0, reason))
         elif partner is not None:
@@ -39,6 +43,7 @@ def compared_columns(
     for column in theirs.columns:
         if column.name not in taken:
             reason = "ignored, as told" if wished.ignores(table, column.name) else "only in remote"
+            reason = TOUCHED if wished.touches(table, column.name) else reason
             left_out.append(Uncompared("column", column.name, 0, reason))
     return compared, left_out
 

@@ -57,10 +57,7 @@ def _once(ours: Sequence[Table], theirs: Sequence[Table]) -> None:
 
 def _lone_frame(local: Schema, remote: Schema, named: object) -> tuple[Table, Table] | None:
     """A single frame has no name of its own: it is the table that was named, or the only one there is."""
-    lone = [
-        len(side) == 1 and side.tables[0].type == "frame" and side.tables[0].name == "frame"
-        for side in (local, remote)
-    ]
+    lone = [_is_lone(local, remote), _is_lone(remote, local)]
     if not any(lone):
         return None
     names = [named] if isinstance(named, str) else list(named) if isinstance(named, list | tuple) else []
@@ -75,6 +72,14 @@ def _lone_frame(local: Schema, remote: Schema, named: object) -> tuple[Table, Ta
             "a single frame has no name", hint=f"say which table it is: tables=NAME, one of {there}"
         )
     return (local.tables[0], found) if lone[0] else (found, remote.tables[0])
+
+
+def _is_lone(schema: Schema, other: Schema) -> bool:
+    """Whether it is one frame without a name, or one file whose name is no table of the other side."""
+    if len(schema) != 1 or schema.tables[0].type != "frame":
+        return False
+    table = schema.tables[0]
+    return table.name == "frame" or ("FILE" in table.options and not _has(other, table.name))
 
 
 def _has(schema: Schema, name: str) -> bool:

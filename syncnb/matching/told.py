@@ -29,6 +29,8 @@ class Told:
     tolerance: Mapping[str, Any] = field(default_factory=dict)
     ids: "str | Sequence[str] | Mapping[str, Any] | None" = None
     """Tables whose ids each side makes on its own, or a word for single ids."""
+    touch: "Names | Mapping[str, Names]" = ()
+    """Bookkeeping columns of remote: not compared, and stamped in every row that local has."""
 
 
 def read_match_file(path: str | Path) -> tuple[Told, Zones]:

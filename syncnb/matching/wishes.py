@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncnb.errors import SchemaError
-from syncnb.matching.told import Told, did_you_mean, listed
+from syncnb.matching.told import Names, Told, did_you_mean, listed
 from syncnb.schema import Table, fold
 
 __all__ = ["Wishes", "wishes"]
@@ -35,10 +35,15 @@ class Wishes:
 
     ignored: tuple[Wish, ...]
     tolerances: tuple[Wish, ...]
+    touched: tuple[Wish, ...] = ()
 
     def ignores(self, pair: Pair, *names: str) -> bool:
         """Whether a column of these names shall be left out."""
         return any(wish.concerns(pair, *names) for wish in self.ignored)
+
+    def touches(self, pair: Pair, name: str) -> bool:
+        """Whether a column of remote is a stamp that a plan sets."""
+        return any(wish.concerns(pair, name) for wish in self.touched)
 
     def tolerance(self, pair: Pair, *names: str) -> Decimal | None:
         """The distance that still counts as the same: what was told for this table goes before the rest."""
@@ -48,14 +53,16 @@ class Wishes:
 
 
 def wishes(told: Told, pairs: Sequence[Pair]) -> Wishes:
-    """Read `ignore` and `tolerance`. Raises SchemaError for a name that no compared table bears."""
-    ignored = told.ignore
-    if isinstance(ignored, Mapping):
-        nested = [(table, name, None) for table, names in ignored.items() for name in listed(names)]
-        found = [_in_table(table, name, None, pairs) for table, name, _ in nested]
-    else:
-        found = [_anywhere(name, None, pairs) for name in listed(ignored)]
-    return Wishes(tuple(found), tuple(_tolerances(told.tolerance, pairs)))
+    """Read `ignore`, `tolerance` and `touch`. Raises SchemaError for a name that no compared table bears."""
+    ignored, touched = _columns(told.ignore, pairs), _columns(told.touch, pairs)
+    return Wishes((*ignored, *touched), tuple(_tolerances(told.tolerance, pairs)), touched)
+
+
+def _columns(told: "Names | Mapping[str, Names]", pairs: Sequence[Pair]) -> tuple[Wish, ...]:
+    if isinstance(told, Mapping):
+        nested = [(table, name) for table, names in told.items() for name in listed(names)]
+        return tuple(_in_table(table, name, None, pairs) for table, name in nested)
+    return tuple(_anywhere(name, None, pairs) for name in listed(told))
 
 
 def _tolerances(told: Mapping[str, Any], pairs: Sequence[Pair]) -> Iterator[Wish]:

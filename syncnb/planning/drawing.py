@@ -1,13 +1,14 @@
 """The verb `plan`: from differences and a policy to what shall be written into one side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from syncnb.changes import Diff
+from syncnb import clock
+from syncnb.changes import Diff, TableDiff
 from syncnb.errors import PlanError
 from syncnb.journal import journal_for
 from syncnb.matching import families
 from syncnb.planning.admitting import Admitted
-from syncnb.planning.arranging import arranged
+from syncnb.planning.arranging import Arranged, arranged
 from syncnb.planning.fates import Fates
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import journal_notes
@@ -15,6 +16,8 @@ from syncnb.planning.plans import Plan
 from syncnb.planning.rekeying import Collisions, Rekeying, check_collisions
 from syncnb.planning.sides import greatest, identity_of, present_schema, side_of, target_of
 from syncnb.planning.table_drawing import Drawing
+from syncnb.planning.touching import Touching
+from syncnb.planning.vetting import vet
 from syncnb.resolving import Policy, check_tables
 from syncnb.schema import Schema
 from syncnb.stores.port import Store, WritableStore
@@ -46,12 +49,15 @@ def plan(
 
     Rows that exchange unique values and tables that refer to each other in a circle are solved, with steps of
     their own where the database cannot wait. A row whose unique value another row of the target has stays open,
-    with that row named.
+    with that row named. Rows of a frame or file, which no database has looked at yet, are held against the rules of
+    their table: what breaks one stays open, with all its reasons.
 
     Reads the target's catalogue and looks up single rows, writes nothing. Raises PlanError where the tables
     have changed since the diff.
     """
     side = side_of(d, into)
+    if side == "local" and any(table.pair.touch for table in d.tables):
+        raise PlanError("touch= names columns of remote", hint="plan into remote, or diff without touch=")
     if not isinstance(into, WritableStore):
         raise PlanError(f"{into.name} cannot be written to", hint="plan into the database, not into a frame")
     schema = present_schema(d, side, into)
@@ -65,11 +71,28 @@ def plan(
     drawn = list(_drawn(d, side, schema, into, rekeying, fates))
     for drawing in drawn:
         drawing.draw(resolve, deletes=deletes)
+    if _payload(d, source) is not None:
+        vet(drawn, schema, into)
     drawn.sort(key=lambda drawing: d.tables.index(drawing.diff))
     admitted = [Admitted(drawing.table, drawing.blocks, drawing.undecided) for drawing in drawn]
     order = arranged(admitted, schema, into)
     for drawing, rows in zip(drawn, admitted, strict=True):
         drawing.admit(rows)
+    return _whole(d, side, into, schema, drawn, order, rekeying)
+
+
+def _whole(
+    d: Diff,
+    side: Side,
+    into: WritableStore,
+    schema: Schema,
+    drawn: Sequence[Drawing],
+    order: Arranged,
+    rekeying: Rekeying,
+) -> Plan:
+    """All that was drawn, as one value."""
+    source: Side = "remote" if side == "local" else "local"
+    payload = _payload(d, source) is not None
     after_run, lacking = journal_for(into)
     written = [drawing for drawing in drawn if drawing.concerned]
     return Plan(
@@ -95,6 +118,7 @@ def plan(
         maps=tuple(m for each in drawn if (m := rekeying.maps(each.diff, each.table)) is not None),
         source_id=identity_of(d, source),
         clashes=tuple(clash for drawing in drawn for clash in drawing.clashes),
+        unchanged={target_of(t, side).label: t.counts.same for t in d.tables} if payload else {},
     )
 
 
@@ -103,9 +127,23 @@ def _drawn(
 ) -> Iterator[Drawing]:
     """The tables that differ, parents first, with what became of their ids."""
     by_name = {table.name: table for table in d.tables}
+    payload, moment = _payload(d, "remote" if side == "local" else "local"), clock.now()
     for family in families([table.pair for table in d.tables]):
-        different = [table for pair in family if (table := by_name[pair.name]).verdict == "different"]
-        rekeying.arrive(different)
-        for table in different:
+        concerned = [table for pair in family if _concerned(table := by_name[pair.name], payload=payload)]
+        rekeying.arrive([table for table in concerned if table.verdict == "different"])
+        for table in concerned:
             there = schema.find(target_of(table, side).label)
-            yield Drawing(table, side, there, into, rekeying, d.clocks_apart, fates)
+            touching = Touching(table.pair, there, into, moment) if table.pair.touch else None
+            yield Drawing(table, side, there, into, rekeying, d.clocks_apart, fates, touching, payload)
+
+
+def _concerned(table: TableDiff, *, payload: Store | None) -> bool:
+    """Whether there may be anything to write or to tell of."""
+    skipped = table.counts.uncompared_local + table.counts.uncompared_remote
+    return table.verdict == "different" or bool(table.seen) or (payload is not None and skipped > 0)
+
+
+def _payload(d: Diff, source: Side) -> Store | None:
+    """The source, where it is no database but rows that somebody sends."""
+    store: Store | None = d.stores[source == "remote"] if d.stores else None
+    return store if store is not None and store.dialect == "frame" else None

@@ -73,14 +73,15 @@ def load_plan(path: str | Path) -> "Plan":
 
 
 def _content(plan: "Plan") -> dict[str, Any]:
-    migration = {
+    rare = {
         "stages": [
             [stage.mode, [step_content(p) if isinstance(p, Step) else {"block": _block_content(p)} for p in stage.parts]]
             for stage in plan.stages
         ],
         "skipped": [[each.table, each.what, each.evidence] for each in plan.skipped],
+        "unchanged": dict(plan.unchanged),
     }  # fmt: skip
-    return _data_content(plan) | {name: value for name, value in migration.items() if value}
+    return _data_content(plan) | {name: value for name, value in rare.items() if value}
 
 
 def _data_content(plan: "Plan") -> dict[str, Any]:
@@ -148,6 +149,8 @@ def _block_content(block: Block) -> dict[str, Any]:
         "whys": list(block.whys),
         "reasons": list(block.reasons),
         "role": block.role,
+        **({"defaults": [list(pair) for pair in block.defaults]} if block.defaults else {}),
+        **({"touch": list(block.touch)} if block.touch else {}),
     }
 
 
@@ -199,6 +202,7 @@ def _plan(content: dict[str, Any], name: str) -> "Plan":
             stages=tuple(map(_stage, content.get("stages", ()))),
             skipped=tuple(Skipped(*each) for each in content.get("skipped", ())),
             clashes=tuple(Clash(table, key, tuple(names)) for table, key, names in content["clashes"]),
+            unchanged=content.get("unchanged", {}),
         )
     except (KeyError, TypeError, ValueError):
         raise PlanError(f"{name} is no saved plan", hint=CHANGED) from None
@@ -218,6 +222,8 @@ def _block(content: dict[str, Any]) -> Block:
         whys=tuple(content["whys"]),
         reasons=tuple(content["reasons"]),
         role=content["role"],
+        defaults=tuple((name, what) for name, what in content.get("defaults", ())),
+        touch=tuple(content.get("touch", ())),
     )
 
 

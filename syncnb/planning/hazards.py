@@ -40,7 +40,8 @@ def hazards_of(
 
 def counted_hazards(label: str, rows: int, blocks: list[Block]) -> Iterator[Hazard]:
     """Those that follow from the number of rows alone, so that they can be told again after a decision."""
-    deleted, updated = (sum(len(b) for b in blocks if b.verb == verb) for verb in ("delete", "update"))
+    changing = [block for block in blocks if not block.only_touches]
+    deleted, updated = (sum(len(b) for b in changing if b.verb == verb) for verb in ("delete", "update"))
     if deleted:
         yield Hazard("deletes", label, deleted, f"{counted(deleted, 'row')} deleted")
     if deleted + updated > MANY_ROWS and deleted + updated > MANY_SHARE * rows:

@@ -82,6 +82,8 @@ class Plan:
     """Steps that were asked for and are true already."""
     clashes: tuple[Clash, ...] = ()
     """Rows that both sides changed since they last agreed: decided ones are in `blocks`, or stay as they are."""
+    unchanged: Mapping[str, int] = field(default_factory=dict)
+    """Of a payload: rows that the target has as they are, by table."""
     whole: bool = True
     """False for one that was saved without its values: it can be read, not applied."""
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "ID_FOUND", "ID_MADE", "key_of", "plan_sheet", "preview", "statements"]
 
 COLUMNS = ("step", "table", "verb", "key", "column", "before", "after", "why", "hazard", "decision", "reason")
+DEFAULT = "default"
+"""What stands for a value that the database gives an inserted row."""
 IN_SIGHT = 8
 PIECE = 5_000
 ID_FOUND, ID_MADE = "the same thing there", "that id is another thing there: a fresh one"
@@ -90,7 +92,7 @@ def _block_lines(block: Block, step: int | None, hazard: str, decision: str) -> 
             yield (
                 step,
                 block.table,
-                SHOWN_AS.get(block.role, block.verb),
+                "touch" if block.only_touches else SHOWN_AS.get(block.role, block.verb),
                 shown,
                 column,
                 old,
@@ -100,6 +102,8 @@ def _block_lines(block: Block, step: int | None, hazard: str, decision: str) -> 
                 decision,
                 reason,
             )
+        for column, what in block.defaults:
+            yield (step, block.table, "insert", shown, column, None, DEFAULT, what, hazard, decision, reason)
 
 
 def _text(value: Raw) -> str | None:
@@ -109,9 +113,10 @@ def _text(value: Raw) -> str | None:
 def plan_sheet(plan: "Plan") -> Sheet:
     """The first lines of the preview; beneath, hazards, what is open, and notes."""
     count = {
-        verb: sum(len(b) for b in plan.blocks if b.verb == verb and not b.role)
+        verb: sum(len(b) for b in plan.blocks if b.verb == verb and not b.role and not b.only_touches)
         for verb in ("insert", "update", "delete")
     }
+    count["touch"] = sum(len(b) for b in plan.blocks if b.only_touches)
     count["map"] = sum(map(len, plan.maps))
     told = ", ".join(f"{n:,} to {verb}" for verb, n in count.items() if n) or "nothing to write"
     lines = list(islice(_lines(plan), IN_SIGHT))
@@ -119,7 +124,8 @@ def plan_sheet(plan: "Plan") -> Sheet:
         [_cell(name, value) for name, value in zip(COLUMNS, line, strict=True) if name in SHOWN]
         for line in lines
     ]
-    total = sum(len(block) * len(block.columns) for block in (*plan.blocks, *plan.undecided)) + len(plan.open)
+    written = (*plan.blocks, *plan.undecided)
+    total = sum(len(b) * (len(b.columns) + len(b.defaults)) for b in written) + len(plan.open)
     total += count["map"]
     notes = [f"… {total - len(lines):,} more: see .preview()"] if total > len(lines) else []
     notes += [f"hazard {h.name} in {h.table}: {h.what}; allow=({h.name!r},)" for h in plan.hazards]
@@ -127,6 +133,8 @@ def plan_sheet(plan: "Plan") -> Sheet:
     notes += (
         [f"{undecided:,} rows are open: nobody decided them (resolve=, or p.decide)"] if undecided else []
     )
+    same = sum(plan.unchanged.values())
+    notes += [f"{same:,} rows are unchanged"] if same else []
     notes += [f"{len(plan.open):,} rows cannot be written: see .preview()"] if plan.open else []
     notes += plan.notes
     return Sheet(f"plan into {plan.target.name}: {told}", SHOWN if rows else (), rows, notes)

@@ -14,18 +14,21 @@ from syncnb.changes.ids import names
 from syncnb.changes.keys import key_text
 from syncnb.planning.admitting import Admitted
 from syncnb.planning.beside import with_beside
+from syncnb.planning.doubles import unplaced
 from syncnb.planning.fates import Fates, Standing
+from syncnb.planning.filling import filled_by_database, filler
 from syncnb.planning.hazards import counted, hazards_of
 from syncnb.planning.losses import arriving_cells, clashes_of, one_reason
 from syncnb.planning.plans import OpenRow
 from syncnb.planning.previewing import key_of
 from syncnb.planning.rekeying import RENAME, Rekeying
+from syncnb.planning.touching import Touching
 from syncnb.planning.whole_rows import rest_of_rows
 from syncnb.resolving import Decisions, Fate, Policy, decide
 from syncnb.schema import Column, Schema, Table
 from syncnb.steps import Block, Clash, Hazard, Verb
 from syncnb.stores.port import Store
-from syncnb.values.raw import concat, to_python
+from syncnb.values.raw import concat, from_python, to_python
 from syncnb.values.rules import Side
 from syncnb.values.writing import write_column
 
@@ -44,6 +47,10 @@ class Drawing:
     apart: timedelta
     """How far the clocks of the two sides are apart."""
     fates: Fates
+    touching: Touching | None = None
+    """Stamps that are set in every row of the source; None where none were told."""
+    payload: Store | None = None
+    """The source, where it is no database: rows as somebody sends them."""
     blocks: list[Block] = field(default_factory=list)
     """As decided, not yet in order."""
     undecided: list[Block] = field(default_factory=list)
@@ -60,7 +67,7 @@ class Drawing:
     def rows(self) -> int:
         """How many rows the target's table holds."""
         counts = self.diff.counts
-        return counts.rows_local if self.side == "local" else counts.rows_remote
+        return counts.rows_local if self.side == "local" else counts.rows_remote + self.diff.beyond
 
     @property
     def concerned(self) -> bool:
@@ -75,9 +82,23 @@ class Drawing:
         self._updates(policy)
         self._inserts()
         self._deletes(deletes=deletes)
+        for key, why in unplaced(self.diff, self.payload, self.source) if self.payload else ():
+            self.open.append(OpenRow(self.table.label, key, why))
+        if self.touching is not None:
+            self._touch(self.touching)
         fired = [trigger.name for trigger in self.table.triggers if trigger.enabled]
         if fired and self.concerned:
             self.notes.append(f"{self.table.label}: triggers fire: {', '.join(fired)}")
+
+    def _touch(self, touching: Touching) -> None:
+        """Stamp the rows that are written, and those that are the same."""
+        seen = touching.found(touching.seen(self.diff.seen))  # first: it knows how stamps are written there
+        found = [seen, touching.along(self.blocks), touching.along(self.undecided)]
+        self.blocks = [*found[1].blocks, *seen.blocks]
+        self.undecided = found[2].blocks
+        self.notes += touching.notes
+        for key in (key for each in found for key in each.gone):
+            self.open.append(OpenRow(self.table.label, key, "it is gone since the diff: compare again"))
 
     def admit(self, found: Admitted) -> None:
         """Take over which rows can be written."""
@@ -251,8 +272,8 @@ class Drawing:
         needed = [
             column.name
             for column in self.table.columns
-            if column.name not in names and not column.nullable and column.default is None
-            if column.generated is None and column.identity is None
+            if column.name not in names and not column.nullable
+            if column.generated is None and not filler(self.table, column)
         ]
         if needed:
             why = f"column {needed[0]} of the target needs a value, has no default and was not compared"
@@ -260,7 +281,8 @@ class Drawing:
                 self._open(source, at, why)
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
-        if rest := self._left_out():
+        stamps = self.diff.pair.touch if self.touching is not None else ()
+        if rest := [name for name in self._left_out() if name not in stamps]:
             self.notes.append(
                 f"{self.table.label}: inserts leave out {', '.join(rest)}: the database fills them (a default, or NULL)"
             )
@@ -274,7 +296,10 @@ class Drawing:
                 self._open(source, at, reason)
         arriving = np.array([at for at in range(len(source)) if at not in left], dtype=np.int64)
         whys = one_reason([standing.whys[at] for at in arriving.tolist()])
-        self.blocks += self._block("insert", columns, None, source, arriving, whys)
+        for part, without in _alike(source.ungiven, arriving):
+            told = whys if isinstance(whys, str) else [whys[at] for at in part.tolist()]
+            given = [at for at in columns if at not in without]
+            self.blocks += self._block("insert", given, None, source, arriving[part], told)
 
     def _open(self, rows: RowSet, at: int, why: str, verb: str = "none") -> None:
         self.open.append(OpenRow(self.table.label, self._key_text(rows, at), why, verb))
@@ -332,21 +357,47 @@ class Drawing:
             for at in columns:
                 after[at], problems = self._written(at, source, take, before.get(at))
                 refused |= problems
+                if (
+                    source.ungiven is not None
+                    and at in before
+                    and (lacking := source.ungiven[rows, at]).any()
+                ):
+                    after[at] = _or_else(after[at], before[at], lacking)
         keys = tuple((before if target else after)[at] for at in key_at)
+        names = tuple(self._on_target(self._columns[at]).name for at in columns)
         block = Block(
             table=self.table.label,
             verb=verb,
             key=tuple(self._on_target(self._columns[at]).name for at in key_at),
-            columns=tuple(self._on_target(self._columns[at]).name for at in columns),
+            columns=names,
             keys=keys,
             before=tuple(before[at] for at in columns) if target else (),
             after=tuple(after[at] for at in columns) if source else (),
             why=why if isinstance(why, str) else "",
             whys=() if isinstance(why, str) else tuple(why),
             path=(self.table.schema, self.table.name) if self.table.schema else (self.table.name,),
+            defaults=filled_by_database(self.table, names) if verb == "insert" and self.payload else (),
         )
         for row, problem in refused.items():
             self._open(source or target or RowSet(()), int(rows[row]), problem)
         kept = [row for row in range(len(rows)) if row not in refused]
         if kept:
             yield block if len(kept) == len(rows) else block.take(pa.array(kept, pa.int64()))
+
+
+def _alike(
+    ungiven: "np.ndarray[Any, Any] | None", rows: "np.ndarray[Any, Any]"
+) -> Iterator[tuple["np.ndarray[Any, Any]", set[int]]]:
+    """Places among these rows that leave out the same columns, and which these are."""
+    if ungiven is None:
+        yield np.arange(len(rows)), set()
+        return
+    shapes, which = np.unique(ungiven[rows], axis=0, return_inverse=True)
+    for number, shape in enumerate(shapes):
+        yield np.flatnonzero(which.reshape(-1) == number), set(np.flatnonzero(shape).tolist())
+
+
+def _or_else(array: pa.Array, other: pa.Array, which: "np.ndarray[Any, Any]") -> pa.Array:
+    """The values of `other` in these places."""
+    pairs = zip(to_python(array), to_python(other), which.tolist(), strict=True)
+    return from_python([theirs if there else own for own, theirs, there in pairs])

@@ -71,6 +71,15 @@ class Block:
     role: Role = ""
     """`park` and `late` rows are written twice, and counted where they are written as they were and shall be:
     a parked row lets go of a value before that, a late one gets a reference after it."""
+    defaults: tuple[tuple[str, str], ...] = ()
+    """insert: columns that are left out and filled by the database, each with what fills it, in words."""
+    touch: tuple[str, ...] = ()
+    """Columns of bookkeeping, which are stamped: a row of which nothing else is written is not counted as changed."""
+
+    @property
+    def only_touches(self) -> bool:
+        """Whether it changes nothing but stamps."""
+        return bool(self.touch) and self.verb == "update" and set(self.columns) <= set(self.touch)
 
     def __len__(self) -> int:
         return len(self.keys[0])

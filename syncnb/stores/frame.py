@@ -1,9 +1,10 @@
-"""DataFrames and Arrow tables as a store: what a notebook already holds."""
+"""DataFrames, Arrow tables, rows as dicts and files of tables as a store: what a notebook already holds."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from syncnb.errors import ConnectError, SchemaError
 from syncnb.schema import Column, Schema, Table, UniqueRule
 from syncnb.stores.frame_columns import Source, kind_of, raw, sortable
 from syncnb.stores.port import BATCH_ROWS
+from syncnb.stores.records import columns_of
+from syncnb.stores.table_files import notes_of, read_tables
 from syncnb.values.columns import sort_keys
-from syncnb.values.raw import to_python
+from syncnb.values.raw import Mask, to_python, with_ungiven
 
 __all__ = ["FrameReader", "FrameStore"]
 
@@ -31,36 +34,52 @@ class Columns:
     key: tuple[str, ...] = ()
     """The columns of the index, where it is unique and has no NULL."""
     notes: tuple[str, ...] = ()
+    ungiven: Mapping[str, Mask] = field(default_factory=dict)
+    """Rows that say nothing about a column, by column: not even that it is NULL."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class FrameStore:
     """Frames by name. Holds the frames themselves, not copies: each reading sees them as they are then.
 
-    A frame that is changed while it is being read gives a mixture; nothing guards against that.
+    A frame that is changed while it is being read gives a mixture; nothing guards against that. Of a file it holds
+    the path. A list without rows is no table: a payload that has nothing for one says nothing about it.
     """
 
-    frames: Mapping[str, Any]
+    frames: Mapping[str, Any] = field(default_factory=dict)
     timezone: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    file: Path | None = None
+    """Where the tables are, instead of `frames`."""
     dialect: str = field(default="frame", init=False)
     writable: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        notes = [note for name, frame in self.frames.items() for note in _columns(name, frame).notes]
-        object.__setattr__(self, "notes", (*self.notes, *notes))
+        notes = list(notes_of(self.file)) if self.file is not None else []
+        for name, frame in self._tables().items():
+            notes += [f"{name}: no rows were given"] if _is_empty(frame) else _columns(name, frame).notes
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *notes))))
 
     @property
     def name(self) -> str:
+        if self.file is not None:
+            return self.file.name
         return next(iter(self.frames)) if len(self.frames) == 1 else "frames"
 
     def __repr__(self) -> str:
-        return f"FrameStore({', '.join(map(repr, self.frames))})"
+        shown = [self.file.name] if self.file is not None else list(self.frames)
+        return f"FrameStore({', '.join(map(repr, shown))})"
+
+    def _tables(self) -> Mapping[str, Any]:
+        return self.frames if self.file is None else read_tables(self.file)
 
     @contextmanager
     def reading(self) -> Iterator["FrameReader"]:
-        """The frames as they are now. Raises SchemaError where one cannot be a table."""
-        yield FrameReader({name: _columns(name, frame) for name, frame in self.frames.items()})
+        """The frames as they are now. Raises SchemaError where one cannot be a table, ReadError for a bad file."""
+        tables = {name: frame for name, frame in self._tables().items() if not _is_empty(frame)}
+        yield FrameReader(
+            {name: _columns(name, frame) for name, frame in tables.items()}, of_file=self.file is not None
+        )
 
     def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:
         """The frames as tables. They have no schemas, so `schemas` changes nothing."""
@@ -71,13 +90,14 @@ class FrameStore:
 class FrameReader:
     """The columns of some frames."""
 
-    def __init__(self, frames: Mapping[str, Columns]) -> None:
+    def __init__(self, frames: Mapping[str, Columns], *, of_file: bool = False) -> None:
         self._frames = frames
+        self._options = ("FILE",) if of_file else ()
         self._stopped = False
 
     def schema(self, schemas: Sequence[str] | None = None) -> Schema:
         """One table for each frame, in name order."""
-        return Schema(tuple(_table(name, self._frames[name]) for name in sorted(self._frames)))
+        return Schema(tuple(_table(name, self._frames[name], self._options) for name in sorted(self._frames)))
 
     def count_estimate(self, table: Table) -> int | None:
         """The exact number of rows."""
@@ -102,7 +122,11 @@ class FrameReader:
         start, size = 0, 256
         while start < frame.rows and not self._stopped:
             stop = min(start + size, frame.rows)
-            arrays = [raw(_part(source, sequence, start, stop)) for source in wanted.values()]
+            arrays = [
+                _marked(raw(_part(source, sequence, start, stop)), frame.ungiven.get(table.column(name).name),
+                        sequence, start, stop)
+                for name, source in wanted.items()
+            ]  # fmt: skip
             batch = pa.RecordBatch.from_arrays(arrays, names=list(wanted))
             yield batch
             size = max(1, min(BATCH_ROWS, BATCH_BYTES // (batch.nbytes // (stop - start) + 1)))
@@ -139,6 +163,15 @@ def _part(source: Source, sequence: np.ndarray[Any, Any] | None, start: int, sto
     return source.iloc[start:stop] if isinstance(source, pd.Series) else source.slice(start, stop - start)
 
 
+def _marked(
+    array: pa.Array, ungiven: Mask | None, sequence: np.ndarray[Any, Any] | None, start: int, stop: int
+) -> pa.Array:
+    if ungiven is None:
+        return array
+    which = ungiven[start:stop] if sequence is None else ungiven[sequence[start:stop]]
+    return with_ungiven(array, which) if which.any() else array
+
+
 def _sequence(keys: Sequence[Source]) -> np.ndarray[Any, Any] | None:
     """Row numbers in the order of these columns; None where the rows stay as they stand."""
     arrays = [array for array in map(sortable, keys) if array is not None]
@@ -151,7 +184,7 @@ def _sequence(keys: Sequence[Source]) -> np.ndarray[Any, Any] | None:
     return sequence
 
 
-def _table(name: str, frame: Columns) -> Table:
+def _table(name: str, frame: Columns, options: tuple[str, ...]) -> Table:
     columns = tuple(
         Column(
             column,
@@ -162,13 +195,20 @@ def _table(name: str, frame: Columns) -> Table:
         for column, source in frame.named.items()
     )
     rules = (UniqueRule("index", frame.key, primary=True),) if frame.key else ()
-    return Table(name, columns, type="frame", rules=rules)
+    return Table(name, columns, type="frame", rules=rules, options=options)
+
+
+def _is_empty(frame: Any) -> bool:
+    return isinstance(frame, list | tuple) and not frame
 
 
 def _columns(name: str, frame: Any) -> Columns:
-    """The columns of a pandas DataFrame, or of anything that speaks Arrow's C stream (polars, pyarrow)."""
+    """The columns of a pandas DataFrame, of anything that speaks Arrow's C stream (polars, pyarrow), of dicts."""
     if isinstance(frame, pd.DataFrame):
         return _pandas(name, frame)
+    if isinstance(frame, list | tuple) and any(isinstance(row, Mapping) for row in frame):
+        named, ungiven = columns_of(name, frame)
+        return Columns(named, len(frame), ungiven=ungiven)
     if isinstance(frame, pa.RecordBatchReader):
         raise ConnectError(
             f"{name!r} is a stream that can be read only once", hint="pass reader.read_all() instead"

@@ -6,7 +6,7 @@ Arrow and nullable dtypes NaN stays the number that it is. Integers never pass t
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -285,7 +285,25 @@ def _interval(nanos: int) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_json_ready(value), default=_json_plain, ensure_ascii=False)
+    value = _json_ready(value)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError:  # something that JSON has no form for, among it decimals, whose digits must stay
+        return _json_written(value)
+
+
+def _json_written(value: Any) -> str:
+    """The same, part by part, so that a decimal is written as the number that it is."""
+    if isinstance(value, Mapping):
+        parts = (
+            f"{json.dumps(str(name), ensure_ascii=False)}: {_json_written(v)}" for name, v in value.items()
+        )
+        return f"{{{', '.join(parts)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_json_written, value))}]"
+    if isinstance(value, Decimal) and value.is_finite():
+        return _decimal(value)
+    return json.dumps(value, default=_json_plain, ensure_ascii=False)
 
 
 def _json_ready(value: Any) -> Any:

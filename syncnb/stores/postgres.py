@@ -279,7 +279,7 @@ class PostgresReader:
         self._free()
         with self._translated(table.label):
             put_keys(self._connection, keys)
-        query = key_query(table, chosen, named, nulls=any(values.null_count for values in keys))
+        query = key_query(table, chosen, named, [bool(values.null_count) for values in keys])
         self._stream = _Stream(self._copied(query, table, chosen), table.label)
         return self._stream
 

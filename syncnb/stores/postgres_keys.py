@@ -27,14 +27,17 @@ def _setting(part: int) -> str:
     return f"syncnb.keys_{part}"
 
 
-def key_query(table: Table, columns: Sequence[Column], key: Sequence[Column], *, nulls: bool) -> str:
-    """The COPY of the rows whose key is among those in the settings."""
+def key_query(table: Table, columns: Sequence[Column], key: Sequence[Column], nulls: Sequence[bool]) -> str:
+    """The COPY of the rows whose key is among those in the settings. `nulls`: which parts of it may be NULL.
+
+    No index serves IS NOT DISTINCT FROM, so it stands only where it must.
+    """
     chosen = ", ".join(map(selected, columns))
     arrays = ", ".join(f"current_setting('{_setting(at)}')::text[]" for at in range(len(key)))
     names = ", ".join(f"k{at}" for at in range(len(key)))
     casts = ", ".join(f"CAST(u.k{at} AS {unlimited(column.type)}) AS k{at}" for at, column in enumerate(key))
-    equal = "IS NOT DISTINCT FROM" if nulls else "="
-    terms = " AND ".join(f"t.{QUOTED(column.name)} {equal} s.k{at}" for at, column in enumerate(key))
+    equal = ["IS NOT DISTINCT FROM" if null else "=" for null in nulls]
+    terms = " AND ".join(f"t.{QUOTED(column.name)} {equal[at]} s.k{at}" for at, column in enumerate(key))
     query = (
         f"SELECT {chosen} FROM (SELECT DISTINCT {casts} FROM unnest({arrays}) AS u ({names})) AS s "  # noqa: S608
         f"JOIN {qualified(table)} AS t ON {terms}"

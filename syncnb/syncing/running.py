@@ -17,8 +17,8 @@ from syncnb.changes import Diff, TablePair
 from syncnb.comparing.diffing import diff_told
 from syncnb.comparing.remembering import TableBase
 from syncnb.comparing.selecting import Keys, told_names
-from syncnb.connecting import zones
-from syncnb.errors import PlanError, SyncnbError
+from syncnb.connecting import connect, zones
+from syncnb.errors import PlanError
 from syncnb.failpoints import reach
 from syncnb.matching import Told
 from syncnb.planning import Plan, plan
@@ -27,12 +27,14 @@ from syncnb.resolving import Policy
 from syncnb.steps import Block, Proof, Report
 from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.agreeing import holder_of, keep, label_of
-from syncnb.syncing.calling import caller_of
+from syncnb.syncing.calling import caller_of, failed
 from syncnb.syncing.leasing import Lease, leased
 from syncnb.syncing.passing import Passed, advance, excused
 from syncnb.syncing.spooling import Spool
 from syncnb.syncing.synced import Synced, Waiting
 from syncnb.syncing.touching import Backlog, backlog_of, local_keys, waiting_rows
+from syncnb.syncing.upserting import Upsert, upserted
+from syncnb.syncing.wishes import Direction, Wishes
 from syncnb.values.rules import Side
 from syncnb.verifying import verify
 
@@ -40,12 +42,11 @@ __all__ = ["Wishes", "sync", "sync_told"]
 
 log = logging.getLogger("syncnb")
 
-Direction = Literal["push", "pull", "both"]
 DAY = timedelta(days=1)
 
 
 def sync(
-    local: Store,
+    local: Any,
     remote: Store,
     tables: "str | Iterable[str] | Mapping[str, str] | None" = None,
     *,
@@ -54,6 +55,9 @@ def sync(
     collisions: Collisions = None,
     timezone: "str | Mapping[str, str] | None" = None,
     source: str | None = None,
+    history_table: str | None = None,
+    rest: bool = False,
+    deletes: bool = False,
     audit_every: timedelta = DAY,
     allow: Sequence[str] = (),
     caller: str | None = None,
@@ -74,11 +78,19 @@ def sync(
     allow: hazards that are permitted, as for `sn.apply`. Without `deletes` no row is deleted: what one side
         deleted stays pending.
     caller: who runs it, by default the calling function and its thread. tables, and key, columns, ignore,
-        tolerance, ids: as `sn.diff` takes them.
+        tolerance, ids, touch: as `sn.diff` takes them.
+
+    Where local is no database but a payload (a frame, rows as dicts, `{table: rows}`, a file of tables), it is an
+    upsert, all tables or none: rows that remote lacks are inserted, those that differ are updated, what the payload
+    does not have is left alone. source: what the history calls it. resolve: by default the payload wins. history_table: a
+    table such as `integration_sync_history` that is kept in step. rest: where rows cannot be written, write the
+    others; by default nothing is. deletes: the payload is all there is, and what it lacks is deleted; that is a
+    hazard to allow.
 
     A run that was killed is taken up by the next one: what was committed is not written again. Raises PlanError
     where another sync of the two is going on, or a hazard was not allowed; what `diff` and `apply` raise.
     """
+    local = local if isinstance(local, Store) else connect(local)
     here, there = _in_zone(local, timezone), _in_zone(remote, timezone)
     wishes = Wishes(
         Told(tables=tables, **told),
@@ -90,6 +102,14 @@ def sync(
         audit_every,
         progress,
     )
+    if here.dialect == "frame":
+        upsert = Upsert(history_table, rest=rest, deletes=deletes)
+        return upserted(here, there, wishes, upsert, direction, caller_of(caller))
+    if history_table or rest or deletes or told.get("touch"):
+        raise PlanError(
+            "touch=, history_table=, rest= and deletes= are for a payload",
+            hint='between databases allow=("deletes",) permits deletes, and rows that cannot be written stay open',
+        )
     return sync_told(here, there, wishes, direction, caller_of(caller))
 
 
@@ -127,21 +147,6 @@ def _identity(store: Store) -> str:
 NOTHING = "it ended without an answer; nothing was written"
 WRITTEN = ("inserted", "updated", "deleted", "mapped")
 WAYS: Mapping[str, tuple[Side, ...]] = {"push": ("remote",), "pull": ("local",), "both": ("remote", "local")}
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What was told, the same for both directions."""
-
-    told: Told
-    resolve: Policy
-    collisions: Collisions
-    allow: tuple[str, ...]
-    approved_by: str | None
-    source: str | None
-    audit_every: timedelta
-    progress: bool | None = None
-    schemas: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ class _Sync:
         try:
             return self._passed(into, target, keeper, number)
         except BaseException as problem:
-            _failed(keeper, number, problem)
+            failed(keeper, number, problem)
             raise
 
     def _passed(self, into: Side, target: WritableStore, keeper: Keeper, number: int) -> _Way:
@@ -361,16 +366,6 @@ def _in_zone(store: Store, timezone: "str | Mapping[str, str] | None") -> Store:
     """The store with the zone that is told for stamps of which it knows none."""
     told = zones.normal(timezone)
     return replace(store, timezone={**told, **store.timezone}) if told else store  # type: ignore[type-var]
-
-
-def _failed(keeper: Keeper, number: int, problem: BaseException) -> None:
-    text = problem.message if isinstance(problem, SyncnbError) else type(problem).__name__
-    try:
-        with keeper.books.writing() as book:
-            journal.finish_run(book.sql, number, status="failed", error=text)
-            book.commit()
-    except SyncnbError:
-        return  # its lease runs out, and the next start settles it
 
 
 def _summed(found: Sequence[_Way], direction: Direction, caller: str) -> Synced:

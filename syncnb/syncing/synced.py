@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from syncnb.rendering import Cell, Sheet, frame
 from syncnb.steps import Proof, Report
@@ -48,6 +48,10 @@ class Synced:
     proofs: tuple[Proof, ...]
     notes: tuple[str, ...] = ()
     """How it was compared, what was found besides."""
+    refused: bool = False
+    """Whether nothing was written, because rows cannot be."""
+    payload: bool = False
+    """Whether rows came from outside: then those that were the same already are counted too."""
 
     def __bool__(self) -> bool:
         return not self.open and all(self.proofs)
@@ -55,7 +59,21 @@ class Synced:
     @property
     def line(self) -> str:
         """The line that is logged."""
+        if self.refused:
+            rows = "1 row" if len(self.open) == 1 else f"{len(self.open):,} rows"
+            return f"Sync #{self.number} refused: {rows} rejected, nothing written (caller: {self.caller})"
         return line_of(self.number, self.records, self.resolved, len(self.open), self.caller)
+
+    @property
+    def counts(self) -> "pd.DataFrame":
+        """A line a table: inserted, updated, unchanged, rejected, deleted, mapped."""
+        import pyarrow as pa
+
+        totals = _totals(self.reports)
+        columns: dict[str, Any] = {"table": pa.array(list(totals), pa.string())}
+        for name in ("inserted", "updated", "unchanged", "rejected", "deleted", "mapped"):
+            columns[name] = pa.array([n.get(name, 0) for n in totals.values()], pa.int64())
+        return frame(columns)
 
     @cached_property
     def waiting(self) -> "pd.DataFrame":
@@ -70,9 +88,14 @@ class Synced:
         )
 
     def _sheet(self) -> Sheet:
+        totals = _totals(self.reports)
+        shown = OF_PAYLOAD if self.payload else COUNTS
+        shown += tuple(
+            name for name in COUNTS if name not in shown and any(n.get(name) for n in totals.values())
+        )
         rows = [
-            [Cell(table), *(Cell(f"{n.get(name, 0):,}", "number") for name in COUNTS)]
-            for table, n in _totals(self.reports).items()
+            [Cell(table), *(Cell(f"{n.get(name, 0):,}", "number") for name in shown)]
+            for table, n in totals.items()
         ]
         notes = [f"{each.table} {each.key} is open: {each.why}" for each in self.open[:IN_SIGHT]]
         notes += [f"… {len(self.open) - IN_SIGHT:,} more: see .waiting"] if len(self.open) > IN_SIGHT else []
@@ -81,7 +104,7 @@ class Synced:
             notes.append(f"{self.backlog:,} pending changes are left{since}")
         failed = [line for proof in self.proofs for line in proof.failed]
         notes += [f"not as it was written: {line.what}: {line.found}" for line in failed]
-        return Sheet(self.line, ("table", *COUNTS) if rows else (), rows, [*notes, *self.notes])
+        return Sheet(self.line, ("table", *shown) if rows else (), rows, [*notes, *self.notes])
 
     def __repr__(self) -> str:
         return self._sheet().text()
@@ -90,7 +113,8 @@ class Synced:
         return self._sheet().html()
 
 
-COUNTS = ("inserted", "updated", "deleted", "mapped", "rejected")
+COUNTS: tuple[str, ...] = ("inserted", "updated", "deleted", "mapped", "rejected")
+OF_PAYLOAD: tuple[str, ...] = ("inserted", "updated", "unchanged", "rejected")
 
 
 def _totals(reports: Sequence[Report]) -> dict[str, dict[str, int]]:

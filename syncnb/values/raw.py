@@ -9,9 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
-__all__ = ["MIXED", "BadText", "Raw", "as_mixed", "concat", "from_python", "to_python"]
+__all__ = [
+    "MIXED",
+    "BadText",
+    "Raw",
+    "as_mixed",
+    "concat",
+    "from_python",
+    "given",
+    "to_python",
+    "ungiven",
+    "with_ungiven",
+]
 
 MIXED = pa.struct(
     [("i", pa.int64()), ("f", pa.float64()), ("t", pa.string()), ("b", pa.binary()), ("x", pa.binary())]
@@ -26,6 +38,7 @@ class BadText:
     data: bytes
 
 
+Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Raw: TypeAlias = int | float | bool | str | bytes | BadText | None
 
 FIELDS: dict[type, str] = {int: "i", float: "f", str: "t", bytes: "b", BadText: "x"}
@@ -97,12 +110,39 @@ def _unmixed(row: dict[str, Any] | None) -> Raw:
         if row[field] is not None:
             value: Raw = row[field]
             return value
-    return BadText(row["x"])
+    return None if row["x"] is None else BadText(row["x"])
 
 
 def as_mixed(array: pa.Array) -> pa.Array:
     """The same column as MIXED, whatever plain type it has."""
     return array if array.type == MIXED else _mixed([_fitting(value) for value in array.to_pylist()])
+
+
+def with_ungiven(array: pa.Array, which: Mask) -> pa.Array:
+    """The column with these values marked as not given, which is not NULL: nobody said anything about them.
+
+    Only a payload whose rows name different columns has such values. They are in a MIXED column, with no field set.
+    """
+    whole = as_mixed(array)
+    null = ~(whole.is_valid().to_numpy(zero_copy_only=False) | which)
+    # Beneath a NULL the fields hold anything: flattened they are NULL too.
+    return pa.StructArray.from_arrays(whole.flatten(), fields=list(MIXED), mask=pa.array(null))
+
+
+def ungiven(array: pa.Array) -> Mask | None:
+    """Which values are marked as not given; None where none is."""
+    if array.type != MIXED:
+        return None
+    found: Mask = array.is_valid().to_numpy(zero_copy_only=False).copy()
+    for at in range(array.type.num_fields):
+        if found.any():
+            found &= array.field(at).is_null().to_numpy(zero_copy_only=False)
+    return found if found.any() else None
+
+
+def given(array: pa.Array) -> pa.Array:
+    """The column with NULL for what was not given."""
+    return array if ungiven(array) is None else from_python(to_python(array))
 
 
 def concat(arrays: Iterable[pa.Array]) -> pa.Array:

@@ -104,3 +104,18 @@ def test_without_postgresql_it_is_a_file(monkeypatch: pytest.MonkeyPatch) -> Non
     assert remote.dialect == "sqlite"
     assert sn.diagnose(MESSAGE, remote, target=TARGETS)[0].cause == "missing_unique_constraint"
     homes.clear()
+
+
+def test_a_target_with_columns_that_are_not_there_is_explained(stores: tuple[sn.Store, sn.Store]) -> None:
+    _, remote = stores
+    said = sn.explain_conflict(remote, "integration_products", TARGETS["integration_products"])
+    assert not said
+    assert not said.frame["matches"].any()
+    assert said.cause in ("missing_unique_constraint", "conflict_target_wrong_columns")
+    lacking = "wand_source_id" not in [c.name for c in remote.inspect()["integration_products"].columns]
+    verbs = [step.verb for step in said.remedies]
+    assert verbs == (["add_column", "backfill", "unique"] if lacking else ["unique"])
+    if lacking:
+        assert set(said.frame["why"]) == {"the table has no wand_source_id"}
+    with pytest.raises(sn.SchemaError, match="no column 'externl_id'"):
+        sn.explain_conflict(remote, "integration_products", ["source_id", "externl_id"])
