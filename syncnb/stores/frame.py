@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from syncnb.errors import ConnectError, SchemaError
+from syncnb.errors import ConnectError, ReadError, SchemaError
 from syncnb.schema import Column, Schema, Table, UniqueRule
 from syncnb.stores.frame_columns import Source, kind_of, raw, sortable
 from syncnb.stores.port import BATCH_ROWS
 from syncnb.values.columns import sort_keys
 from syncnb.values.raw import to_python
+from syncnb.watching import watched
 
 __all__ = ["FrameReader", "FrameStore"]
 
@@ -60,7 +61,10 @@ class FrameStore:
     @contextmanager
     def reading(self) -> Iterator["FrameReader"]:
         """The frames as they are now. Raises SchemaError where one cannot be a table."""
-        yield FrameReader({name: _columns(name, frame) for name, frame in self.frames.items()})
+        with watched(
+            FrameReader({name: _columns(name, frame) for name, frame in self.frames.items()})
+        ) as reader:
+            yield reader
 
     def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:
         """The frames as tables. They have no schemas, so `schemas` changes nothing."""
@@ -95,7 +99,10 @@ class FrameReader:
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:
-        """The rows in raw form, sorted where the values of `order` have an order in Arrow."""
+        """The rows in raw form, sorted where the values of `order` have an order in Arrow.
+
+        Raises ReadError where it is stopped before the end.
+        """
         frame = self._frames[table.name]
         wanted = {name: frame.named[table.column(name).name] for name in columns}
         sequence = _sequence([frame.named[table.column(name).name] for name in order])
@@ -107,6 +114,8 @@ class FrameReader:
             yield batch
             size = max(1, min(BATCH_ROWS, BATCH_BYTES // (batch.nbytes // (stop - start) + 1)))
             start = stop
+        if self._stopped and start < frame.rows:
+            raise ReadError(f"reading {table.name} was stopped", hint="run it again to read all of it")
 
     def followers(self, tables: Sequence[Table]) -> list[str]:
         """None: there is one schema."""

@@ -35,6 +35,7 @@ from syncnb.syncing.synced import Synced, Waiting
 from syncnb.syncing.touching import Backlog, backlog_of, local_keys, waiting_rows
 from syncnb.values.rules import Side
 from syncnb.verifying import verify
+from syncnb.watching import to_its_end
 
 __all__ = ["Wishes", "sync", "sync_told"]
 
@@ -214,7 +215,8 @@ class _Sync:
         try:
             return self._passed(into, target, keeper, number)
         except BaseException as problem:
-            _failed(keeper, number, problem)
+            with to_its_end():
+                _failed(keeper, number, problem)
             raise
 
     def _passed(self, into: Side, target: WritableStore, keeper: Keeper, number: int) -> _Way:
