@@ -1,5 +1,6 @@
 """The grid: a table that a person pages, sorts, filters and, over a plan, edits and decides."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,8 @@ class Grid:
         self.source = source
         self.view = View(source, size)
         self.by = by
+        self.heard: Callable[[], None] | None = None
+        """Who wants to know when something was edited or decided."""
         self._plan: Plan | None = None
 
     def __len__(self) -> int:
@@ -142,6 +145,8 @@ class Grid:
 
     def _changed(self) -> "Grid":
         self._plan = None
+        if self.heard is not None:
+            self.heard()
         return self._shown_again()
 
     def _shown_again(self) -> "Grid":
