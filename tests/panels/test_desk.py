@@ -123,7 +123,9 @@ def test_a_click_is_the_python_that_stands_beside_it(
 
 
 def test_every_button_is_in_that_table_or_in_a_test_of_its_own() -> None:
-    assert {row[2] for row in BUTTONS.values()} | {"connect", "migrate", "identify"} == set(actions.ACTIONS)
+    assert {row[2] for row in BUTTONS.values()} | {"connect", "migrate", "identify", "edit"} == set(
+        actions.ACTIONS
+    )
     assert set(FIELDS) == set(ABOUT) == set(actions.STEPS)
 
 
@@ -182,6 +184,7 @@ NOT_YET: dict[str, tuple[tuple[tuple[str, dict[str, Any]], ...], str, dict[str, 
     "no side": ((*PLAN,), "choose", {"row": ("hosts", "228")}, "no side was chosen"),
     "sync into what is read-only": ((), "sync", {}, "opened to be read"),
     "an address in the notebook": ((), "connect", {"path": "postgresql://u:secret@h/d"}, "may hold a password"),
+    "an address in words": ((), "connect", {"path": "host=h password=secret dbname=d"}, "may hold a password"),
     "nothing to connect to": ((), "connect", {}, "nothing to connect to"),
 }  # fmt: skip
 
@@ -306,6 +309,23 @@ def test_grids_of_a_desk_share_what_is_decided() -> None:
     shown = [line["state"] for line in conflicts.widget.page["lines"] if line["cells"][1][0] == "225"]
     assert set(shown) <= {"apply"}
     assert "rescanned" in desk.code
+
+
+def test_a_value_is_edited_and_a_bad_one_is_refused_with_its_reason() -> None:
+    desk = desk_of()
+    assert "no plan to edit" in desk.why_not("edit", row=ROW, column="cores", value="8")
+    desk.press("diff").result()
+    desk.press("plan").result()
+    row = {"row": ("hosts", "229"), "column": "cores"}
+    assert "whole number" in desk.why_not("edit", **row, value="eight")
+    with pytest.raises(sn.PlanError, match="whole number"):
+        desk.press("edit", **row, value="eight").result()
+    assert (
+        desk.python("edit", **row, value="12")
+        == 'p = p.choose("hosts", 229, values={"cores": "12"}, by="ann")'
+    )
+    desk.press("edit", **row, value="12").result()
+    assert [change.after[0] for change in desk.plan.changes if change.key == (229,)] == [12]
 
 
 # --- the plan's own verb ---
@@ -450,8 +470,11 @@ def test_it_stands_as_a_table_where_no_widget_comes_up(monkeypatch: pytest.Monke
     assert "not yet" in before
     pressed(desk, ("diff", {}))
     text = repr(desk)
-    assert "p = sn.plan(d, into=remote)" in text
+    assert "Draw the plan" in text
     assert text == repr(desk)
+    alone = sn.panel(desk.local, desk.remote, "diff").hold("d", desk.diff)
+    assert "d = sn.diff(local, remote)" in repr(alone)
+    assert repr(alone).startswith("cache.db against inventory.db: different")
     assert text.split("\n")[-1].startswith("run this cell in JupyterLab")
     assert "<script" not in desk._repr_html_()
     shown: list[Any] = []

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from syncnb.connecting.urls import looks_like_conninfo
 from syncnb.errors import PlanError, SchemaError, SyncnbError
 from syncnb.panels.desk.calls import Call, Name
 from syncnb.planning import Plan
@@ -52,6 +53,8 @@ class Action:
     """The lines that it runs; raises what stands against it."""
     heavy: bool = False
     """Whether it writes."""
+    button: bool = True
+    """False for what is done elsewhere: in the grid, or by the button of another action."""
 
 
 def find(name: str) -> Action:
@@ -121,7 +124,7 @@ def _connect(desk: "Desk", words: Words) -> list[Call]:
             "nothing to connect to was chosen, or several", hint="choose a profile, a variable or a file"
         )
     path = given.pop("path", None)
-    if path and "://" in str(path):
+    if path and ("://" in str(path) or looks_like_conninfo(str(path))):
         raise SyncnbError(
             "an address may hold a password, and would stay in the notebook",
             hint="put it into an environment variable or a profile, and choose its name",
@@ -187,6 +190,14 @@ def _choose(desk: "Desk", words: Words) -> list[Call]:
         raise PlanError("a single cell cannot be left open", hint="decide the whole row")
     trial = desk.decisions.copy()
     trial.choose(row, cells or str(side), str(words.get("reason") or ""))
+    return trial.calls
+
+
+def _edit(desk: "Desk", words: Words) -> list[Call]:
+    if desk.decisions is None:
+        raise PlanError("there is no plan to edit", hint="draw one first")
+    trial = desk.decisions.copy()
+    trial.edit(words["row"], words["column"], words.get("value"))
     return trial.calls
 
 
@@ -361,7 +372,8 @@ ACTIONS: Mapping[str, Action] = {
         Action("diff", "diff", "Compare", _diff),
         Action("plan", "plan", "Draw the plan", _plan),
         Action("choose", "conflicts", "Decide this row", _choose),
-        Action("identify", "conflicts", "Say which thing it is", _identify),
+        Action("identify", "conflicts", "Say which thing it is", _identify, button=False),
+        Action("edit", "plan", "Edit a value", _edit, button=False),
         Action("apply", "plan", "Apply", _apply, heavy=True),
         Action("verify", "plan", "Read it again", _verify),
         Action("migrate", "migrate", "Draw the migration", _migrate),

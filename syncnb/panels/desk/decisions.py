@@ -152,6 +152,11 @@ class Decisions:
             changing.edit(self.preview, line, text)
         changing.decide(self.preview, next(iter(own)), "apply")
 
+    def edit(self, row: Row, column: str, value: Any) -> None:
+        """Another value for a cell, as it would be typed; None is NULL. Raises PlanError for what cannot be held."""
+        line = changing.line_of(self.preview, *row, column)
+        changing.edit(self.preview, line, None if value is None else str(value))
+
     def rows(self) -> Iterator[Row]:
         """The rows that wait for a decision as the plan was drawn, and those that were decided by hand."""
         there = dict.fromkeys(self._open())

@@ -162,8 +162,8 @@ class Desk:
         actions.find(action)
 
         def work() -> Any:
-            if action == "choose" and words.get("side") not in actions.IDENTITIES:
-                return self._chosen(words)
+            if action == "edit" or (action == "choose" and words.get("side") not in actions.IDENTITIES):
+                return self._decided(action, words)
             calls = actions.calls(self, action, words)
             actions.confirmed(self, action, words)
             hand, value = dict(self.hand), None
@@ -178,11 +178,15 @@ class Desk:
         self._changed()
         return future
 
-    def _chosen(self, words: Mapping[str, Any]) -> Plan | None:
+    def _decided(self, action: str, words: Mapping[str, Any]) -> Plan | None:
         """A decision about one row: kept over the plan, which is made with it when it is asked for."""
-        actions.calls(self, "choose", words)
-        cells = dict.fromkeys(words.get("columns") or (), words["side"])
-        if self.decisions is not None:
+        actions.calls(self, action, words)
+        if self.decisions is None:
+            return None
+        if action == "edit":
+            self.decisions.edit(words["row"], words["column"], words.get("value"))
+        else:
+            cells = dict.fromkeys(words.get("columns") or (), words["side"])
             self.decisions.choose(words["row"], cells or words["side"], str(words.get("reason") or ""))
         return self.plan
 

@@ -91,38 +91,62 @@ def outcome(desk: "Desk") -> tuple[str, bool]:
     return (f"done: {visible(desk.calls[-1].line[:200])}" if desk.calls else "nothing was pressed yet"), False
 
 
-def _steps(desk: "Desk") -> Sheet:
-    rows = []
-    for step in desk.steps:
-        for action in (
-            each for each in actions.ACTIONS.values() if each.step == step and each.name != "identify"
-        ):
-            why = desk.why_not(action.name)
-            state = Cell("may be pressed", "good") if not why else Cell("not yet", "partial")
-            rows.append(
-                [
-                    Cell(titles[step], "key"),
-                    Cell(action.label),
-                    state,
-                    Cell(why or desk.python(action.name).replace("\n", "; ")),
-                ]
-            )
-    names = [desk.hand[name].name for name in ("local", "remote") if name in desk.hand]
-    said, bad = outcome(desk)
-    notes = [said] if bad else []
+def _buttons(desk: "Desk", step: str) -> list[tuple[str, str, str]]:
+    """Each button of a step: what stands on it, why it cannot be pressed, and the Python that it runs."""
+    found = []
+    for action in (each for each in actions.ACTIONS.values() if each.step == step and each.button):
+        why = desk.why_not(action.name)
+        found.append((action.label, why, "" if why else desk.python(action.name).replace("\n", "; ")))
+    return found
+
+
+def _one_step(desk: "Desk", step: str) -> Sheet:
+    rows = [
+        [
+            Cell(label, "key"),
+            Cell(*(("not yet", "partial") if why else ("may be pressed", "good"))),
+            Cell(why or python),
+        ]
+        for label, why, python in _buttons(desk, step)
+    ]
     return Sheet(
-        f"desk: {' and '.join(names) or 'nothing connected'}",
-        ("step", "button", "state", "python, or why not"),
-        rows,
-        [*notes, WITHOUT],
+        f"{_title(desk)}: {titles[step]}", ("button", "state", "python, or why not"), rows, _notes(desk)
     )
 
 
+def _all_steps(desk: "Desk") -> Sheet:
+    # Where both are connected that step is done, and the others say more.
+    done = "connect" if {"local", "remote"} <= set(desk.hand) else ""
+    rows = []
+    for step in (each for each in desk.steps if each != done):
+        buttons = _buttons(desk, step)
+        now = [label for label, why, _ in buttons if not why]
+        later = [f"{label}: {why.partition(' (')[0]}" for label, why, _ in buttons if why]
+        rows.append([Cell(titles[step], "key"), _list(now, "good"), _list(later[:1], "partial")])
+    return Sheet(_title(desk), ("step", "may be pressed", "not yet"), rows, _notes(desk))
+
+
+def _list(texts: list[str], look: str) -> Cell:
+    return Cell(", ".join(texts), look) if texts else Cell("", "absent")
+
+
+def _title(desk: "Desk") -> str:
+    names = [desk.hand[name].name for name in ("local", "remote") if name in desk.hand]
+    return f"desk: {' and '.join(names) or 'nothing connected'}"
+
+
+def _notes(desk: "Desk") -> list[str]:
+    said, bad = outcome(desk)
+    return [*([said] if bad else []), WITHOUT]
+
+
 def _sheets(desk: "Desk") -> Iterator[Sheet]:
-    if len(desk.steps) == 1:
-        for each in results(desk, desk.steps[0]):
-            yield each._sheet()
-    yield _steps(desk)
+    if len(desk.steps) > 1:
+        yield _all_steps(desk)
+        return
+    for each in results(desk, desk.steps[0]):
+        yield each._sheet()
+    yield _one_step(desk, desk.steps[0])
 
 
 def text(desk: "Desk") -> str:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from syncnb.changes import Diff, TableDiff
+from syncnb.changes.sheets import table_sheet
 from syncnb.errors import PlanError, SchemaError
 from syncnb.panels.grid import changing
 from syncnb.panels.grid.differences import Differences
@@ -23,6 +24,8 @@ WITHOUT = (
     "run this cell in JupyterLab or Notebook 7 for a grid to page, sort, filter and edit "
     '(pip install "syncnb[lab]")'
 )
+IN_SIGHT = 8
+"""Lines of the table that stands where no widget comes up."""
 FACTS = "differences are facts, and take no side: show sn.grid(sn.plan(d, into=...)) to edit and decide"
 
 
@@ -162,8 +165,9 @@ class Grid:
         return GridWidget(self)
 
     def _sheet(self) -> Sheet:
-        thing = self.source.diff if isinstance(self.source, Differences) else self.plan
-        sheet = thing._sheet()
+        source = self.source
+        differences = isinstance(source, Differences)
+        sheet = table_sheet(source.diff, in_sight=IN_SIGHT) if differences else self.plan._sheet()
         return replace(sheet, notes=[*sheet.notes, WITHOUT])
 
     def __repr__(self) -> str:

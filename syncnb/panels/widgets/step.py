@@ -34,7 +34,7 @@ class StepBox(w.VBox):  # type: ignore[misc]
         self.presses = {
             action.name: Press(desk, action, lambda name=action.name: self.words(name))  # type: ignore[misc]
             for action in actions.ACTIONS.values()
-            if action.step == step and action.name != "identify"
+            if action.step == step and action.button
         }
         self.twins = {name: w.HTML() for name in self.presses}
         self.shown = w.VBox()
