@@ -14,6 +14,7 @@ from syncnb.errors import (
     PlanError,
     ReadError,
     SchemaError,
+    Stopped,
     SyncnbError,
     UnknownOutcome,
     WriteError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from syncnb.journal.history import Runs, history
     from syncnb.journal.purging import purge
     from syncnb.migrating import migrate
+    from syncnb.panels.desk import Desk, panel
     from syncnb.panels.grid import Grid, grid
     from syncnb.planning import Plan, load_plan, plan, undo
     from syncnb.replacing import Damage, what_replace_would_do
@@ -62,6 +64,7 @@ __all__ = [
     "Change",
     "ConnectError",
     "Damage",
+    "Desk",
     "Diff",
     "Explanation",
     "Finding",
@@ -83,6 +86,7 @@ __all__ = [
     "Runs",
     "Schema",
     "SchemaError",
+    "Stopped",
     "Store",
     "Synced",
     "SyncnbError",
@@ -109,6 +113,7 @@ __all__ = [
     "migrate",
     "newest",
     "none_lost",
+    "panel",
     "pending",
     "plan",
     "purge",
@@ -135,6 +140,8 @@ _HOMES = {
     "Runs": "syncnb.journal.history",
     "history": "syncnb.journal.history",
     "purge": "syncnb.journal.purging",
+    "Desk": "syncnb.panels.desk",
+    "panel": "syncnb.panels.desk",
     "Grid": "syncnb.panels.grid",
     "grid": "syncnb.panels.grid",
     "migrate": "syncnb.migrating",

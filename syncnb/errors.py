@@ -5,6 +5,7 @@ SyncnbError
 ├── SchemaError    tables, columns or keys that cannot be paired or do not exist
 ├── ReadError      rows that could not be read to the end
 ├── PlanError      a plan that cannot be drawn, read or applied here
+├── Stopped        work that somebody stopped
 └── WriteError     a database that refuses to write
     └── UnknownOutcome   the answer to COMMIT was lost
 """
@@ -14,6 +15,7 @@ __all__ = [
     "PlanError",
     "ReadError",
     "SchemaError",
+    "Stopped",
     "SyncnbError",
     "UnknownOutcome",
     "WriteError",
@@ -56,6 +58,10 @@ class ReadError(SyncnbError):
 
 class PlanError(SyncnbError):
     """A plan cannot be drawn, read, or applied here."""
+
+
+class Stopped(SyncnbError):
+    """Somebody told it to stop. Nothing of it was committed."""
 
 
 class WriteError(SyncnbError):

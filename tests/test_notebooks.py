@@ -119,11 +119,19 @@ def test_one_cell_writes_the_next_proves_it_and_it_is_taken_back(notebook: Noteb
     assert any(isinstance(statement, ast.Assert) for statement in ast.parse(proof).body)
 
 
+PRESSES = ("press", "button")
+HEAVY = ("apply", "undo", "sync")
+
+
 def writes(code: str) -> bool:
-    """Whether a cell calls the verb that writes."""
+    """Whether a cell calls the verb that writes, or presses a button that does."""
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    methods = [node for node in calls if isinstance(node.func, ast.Attribute)]
     return any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "apply"
-        for node in ast.walk(ast.parse(code))
+        node.func.attr == "apply"
+        or (node.func.attr in PRESSES and bool(node.args) and getattr(node.args[0], "value", None) in HEAVY)
+        for node in methods
+        if isinstance(node.func, ast.Attribute)
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from syncnb import journal
+from syncnb import journal, watching
 from syncnb.applying.keeping import Keeper
 from syncnb.errors import SyncnbError
 from syncnb.journal.recording import LEASE
@@ -18,17 +18,21 @@ EVERY = LEASE.total_seconds() / 3
 
 def bar(rows: int, *, shown: bool | None) -> Any:
     """A progress bar over so many rows, as `diff` has it; nothing where nobody looks."""
-    from tqdm.auto import tqdm
 
-    # A bar that comes and goes in a second is noise, and an output that no test can compare.
-    return tqdm(
-        total=rows,
-        unit=" rows",
-        unit_scale=True,
-        leave=False,
-        delay=0 if shown else 2,
-        disable=None if shown is None else not shown,
-    )
+    def made() -> Any:
+        from tqdm.auto import tqdm
+
+        # A bar that comes and goes in a second is noise, and an output that no test can compare.
+        return tqdm(
+            total=rows,
+            unit=" rows",
+            unit_scale=True,
+            leave=False,
+            delay=0 if shown else 2,
+            disable=None if shown is None else not shown,
+        )
+
+    return watching.bar(rows, made)
 
 
 @contextmanager

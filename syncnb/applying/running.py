@@ -24,6 +24,7 @@ from syncnb.planning.losses import open_conflicts, overwritten, resolved
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore, Writer
+from syncnb.watching import to_its_end
 
 __all__ = ["RETRIED", "Refused", "Run", "apply", "apply_within"]
 
@@ -71,7 +72,8 @@ def apply(
         with leased(run.keeper, run.number):
             return run.go()
     except BaseException as problem:
-        run.failed(problem)
+        with to_its_end():
+            run.failed(problem)
         raise
 
 
@@ -205,12 +207,14 @@ class Run:
             try:
                 return self._transaction()
             except Refused as refused:  # after the rollback, which frees the lock on the journal
-                return self._refuse(refused.done)
+                with to_its_end():
+                    return self._refuse(refused.done)
             except _Faster as faster:
                 self._finish_apart("failed", f"run {faster.report.run} applied this plan first")
                 return faster.report
             except UnknownOutcome as lost:
-                return self._settled(lost)
+                with to_its_end():
+                    return self._settled(lost)
             except WriteError as problem:
                 if problem.sqlstate not in RETRIED or attempt == TRIES or self.sent:
                     raise
@@ -247,7 +251,8 @@ class Run:
             reach("before-commit")
             writer.commit()
         reach("after-commit")
-        self.keeper.after_commit(self.number, report)
+        with to_its_end():
+            self.keeper.after_commit(self.number, report)
         return report
 
     def _check_rewritten(self, writer: Writer, done: list[Done], tables: dict[str, Table]) -> None:

@@ -28,6 +28,7 @@ from syncnb.matching import Matched, Names, Told, families, ids_told, match
 from syncnb.stores.port import Reader, Store
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
+from syncnb.watching import bar
 
 __all__ = ["diff"]
 
@@ -122,7 +123,7 @@ def diff_told(
     with local.reading() as here, remote.reading() as there:
         matched = match(here.schema(schemas), there.schema(schemas), told, (local.timezone, remote.timezone))
         apart = _apart(here.clock_offset(), there.clock_offset())
-        with _bar(matched, here, there, shown=progress) as bar:
+        with _bar(matched, here, there, shown=progress) as counter:
             known = known_ids(matched.pairs, (local, remote), (here, there))
             memory = Remembered((local, remote), (here, there), used=base)
             readers: dict[Side, Reader] = {"local": here, "remote": there}
@@ -130,7 +131,7 @@ def diff_told(
             if only is not None:
                 chosen = Selection(matched.pairs, readers, only, memory, known, remote.dialect)
             part = Part(readers, remote.dialect) if partial else None
-            comparison = _Comparison(told, readers, limit, bar, known, memory, witness, chosen, part)
+            comparison = _Comparison(told, readers, limit, counter, known, memory, witness, chosen, part)
             tables = comparison.of(matched.pairs)
             if part is not None:
                 tables = tuple(map(part.cut, tables))
@@ -157,23 +158,27 @@ def _apart(local: timedelta, remote: timedelta) -> timedelta:
 
 
 def _bar(matched: Matched, here: Reader, there: Reader, *, shown: bool | None) -> Any:
-    from tqdm.auto import tqdm
-
     sizes = [
         reader.count_estimate(table)
         for pair in matched.pairs
         for reader, table in ((here, pair.local), (there, pair.remote))
     ]
     total = None if None in sizes else sum(size or 0 for size in sizes)
-    # A bar that comes and goes in a second is noise, and an output that no test can compare.
-    return tqdm(
-        total=total,
-        unit=" rows",
-        unit_scale=True,
-        leave=False,
-        delay=0 if shown else 2,
-        disable=shown is False,
-    )
+
+    def made() -> Any:
+        from tqdm.auto import tqdm
+
+        # A bar that comes and goes in a second is noise, and an output that no test can compare.
+        return tqdm(
+            total=total,
+            unit=" rows",
+            unit_scale=True,
+            leave=False,
+            delay=0 if shown else 2,
+            disable=shown is False,
+        )
+
+    return bar(total, made)
 
 
 CIRCLES = 25

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, make_url
 
-from syncnb.connecting import files, tls, urls, zones
+from syncnb.connecting import files, profiles, tls, urls, zones
 from syncnb.errors import ConnectError, SyncnbError
 from syncnb.stores.port import Store
 from syncnb.stores.sqlite import SQLiteStore
@@ -36,26 +36,47 @@ class Terms:
 
 
 def connect(
-    source: Any = None, *, env: str | None = None, writable: bool = False, timezone: Zones = None
+    source: Any = None,
+    *,
+    env: str | None = None,
+    profile: str | None = None,
+    writable: bool | None = None,
+    timezone: Zones = None,
 ) -> Store:
     """Open a database or frame once, to see that it can be read, and return how to open it again.
 
     `source` is the path of a SQLite file, a `sqlite:///` or PostgreSQL URL (text or SQLAlchemy's), a file of
     tables (CSV, Parquet, Feather, JSON), a DataFrame, or `{name: frame}`, where a frame may be a list of dicts; or
-    `env` names the environment variable that holds a URL or path.
+    `env` names the environment variable that holds a URL or path, or `profile` a section of `syncnb.toml`, which
+    may also say `writable` and `timezone`.
     The store is read-only unless `writable`. `timezone` is the zone of stamps that carry none: one for
     all, or `{"table.column": zone, "table": zone, "*": zone}`.
 
     Raises ConnectError, which never repeats a password.
     """
     try:
-        return _opened(_source(source, env), Terms(writable, zones.normal(timezone)))
+        if profile is not None:
+            source, env, writable, timezone = _of_profile(profile, source or env, writable, timezone)
+        return _opened(_source(source, env), Terms(bool(writable), zones.normal(timezone)))
     except SyncnbError as error:
         problem = error.with_traceback(None)
         problem.__context__ = None
     # The frames beneath, and this one, hold the address: a traceback that shows variables must not.
     del source, env
     raise problem
+
+
+def _of_profile(name: str, other: Any, writable: bool | None, timezone: Zones) -> tuple[Any, ...]:  # noqa: FBT001
+    """Source, variable, permission and zone as a profile has them; what the call says goes before."""
+    if other is not None:
+        raise ConnectError("a profile and another source were both given", hint="give one of them")
+    told = profiles.profile(name)
+    return (
+        told.get("url", told.get("path")),
+        told.get("env"),
+        told.get("writable", False) if writable is None else writable,
+        told.get("timezone") if timezone is None else timezone,
+    )
 
 
 def _source(source: Any, env: str | None) -> Any:

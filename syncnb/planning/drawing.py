@@ -1,6 +1,7 @@
 """The verb `plan`: from differences and a policy to what shall be written into one side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from syncnb import clock
 from syncnb.changes import Diff, TableDiff
@@ -9,6 +10,7 @@ from syncnb.journal import journal_for
 from syncnb.matching import families
 from syncnb.planning.admitting import Admitted
 from syncnb.planning.arranging import Arranged, arranged
+from syncnb.planning.choosing import key_said
 from syncnb.planning.fates import Fates
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import journal_notes
@@ -33,6 +35,7 @@ def plan(
     resolve: Policy = None,
     deletes: bool | None = None,
     collisions: Collisions = None,
+    ask: Mapping[str, Sequence[Any]] | None = None,
 ) -> Plan:
     """What shall be written into one side, so that it agrees with the other as far as was decided.
 
@@ -46,6 +49,9 @@ def plan(
     collisions: what becomes of ids that are different things on the two sides. `"keep_both"`: the arriving row
         gets a fresh id in the target, and what refers to it follows. `"rename"`: where nobody can tell whether
         a row was renamed, it was. Both in a list, or `{table: ...}`. By default such rows stay open.
+
+    ask: `{table: keys}`, rows that no policy shall decide: they stay open, for `p.choose`. Keys of rows that do
+        not differ say nothing.
 
     Rows that exchange unique values and tables that refer to each other in a circle are solved, with steps of
     their own where the database cannot wait. A row whose unique value another row of the target has stays open,
@@ -68,7 +74,7 @@ def plan(
     rekeying = Rekeying(
         d, source, collisions, lambda pair: greatest(d, pair), lambda table: fates.staying(table, source)
     )
-    drawn = list(_drawn(d, side, schema, into, rekeying, fates))
+    drawn = list(_drawn(d, side, schema, into, rekeying, fates, _asked(d, ask)))
     for drawing in drawn:
         drawing.draw(resolve, deletes=deletes)
     if _payload(d, source) is not None:
@@ -122,8 +128,20 @@ def _whole(
     )
 
 
+def _asked(d: Diff, ask: Mapping[str, Sequence[Any]] | None) -> dict[str, frozenset[str]]:
+    """The keys a person wants to decide, as text, by table. Raises SchemaError for a table that was not compared."""
+    told = {d[name].name: frozenset(map(key_said, keys)) for name, keys in (ask or {}).items()}
+    return {table: keys for table, keys in told.items() if keys}
+
+
 def _drawn(
-    d: Diff, side: Side, schema: Schema, into: Store, rekeying: Rekeying, fates: Fates
+    d: Diff,
+    side: Side,
+    schema: Schema,
+    into: Store,
+    rekeying: Rekeying,
+    fates: Fates,
+    asked: Mapping[str, frozenset[str]],
 ) -> Iterator[Drawing]:
     """The tables that differ, parents first, with what became of their ids."""
     by_name = {table.name: table for table in d.tables}
@@ -134,7 +152,8 @@ def _drawn(
         for table in concerned:
             there = schema.find(target_of(table, side).label)
             touching = Touching(table.pair, there, into, moment) if table.pair.touch else None
-            yield Drawing(table, side, there, into, rekeying, d.clocks_apart, fates, touching, payload)
+            mine = asked.get(table.name, frozenset())
+            yield Drawing(table, side, there, into, rekeying, d.clocks_apart, fates, touching, payload, mine)
 
 
 def _concerned(table: TableDiff, *, payload: Store | None) -> bool:

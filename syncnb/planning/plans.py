@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from syncnb.errors import PlanError
-from syncnb.planning import editing, files, previewing, scripts, staged
+from syncnb.planning import choosing, editing, files, previewing, scripts, staged
+from syncnb.planning.choosing import Keys, Word
 from syncnb.rendering import Sheet
 from syncnb.schema import Column
 from syncnb.steps import Block, Change, Clash, Contest, Cut, Hazard, IdMap, Skipped, Stage
@@ -124,6 +125,29 @@ class Plan:
         if self.stages:
             raise PlanError("a migration has no cells to decide", hint="draw it again with other steps")
         return editing.decided(self, frame, by=by)
+
+    def choose(
+        self,
+        table: str,
+        key: Keys,
+        side: Word | None = None,
+        *,
+        values: Mapping[str, Any] | None = None,
+        reason: str = "",
+        by: str = "",
+        absent: Literal["raise", "skip"] = "raise",
+    ) -> "Plan":
+        """A new plan with one row decided, or several (a list of keys): `p.choose("hosts", 225, "local")`.
+
+        side: whose row it shall be, `local` or `remote`; or `apply`, `keep`, `open`. values: `{column: value}`,
+        another value for a cell, None for NULL. reason and by are kept with the run. absent: what becomes of a
+        key that is not in the plan, as where that row is in step by now: `"skip"` passes over it.
+
+        Raises PlanError for a key or column that is not in the plan, and for a value that its column cannot hold.
+        """
+        if self.stages:
+            raise PlanError("a migration has no cells to decide", hint="draw it again with other steps")
+        return choosing.chosen(self, table, key, side, values=values, reason=reason, by=by, absent=absent)
 
     def save(self, path: str | Path, *, values: bool = True) -> Path:
         """Write it as JSON. Without `values` it can be read, but not applied. Returns the path."""

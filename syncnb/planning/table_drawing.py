@@ -51,6 +51,8 @@ class Drawing:
     """Stamps that are set in every row of the source; None where none were told."""
     payload: Store | None = None
     """The source, where it is no database: rows as somebody sends them."""
+    asked: frozenset[str] = frozenset()
+    """Keys of rows that no policy decides, because a person wants to."""
     blocks: list[Block] = field(default_factory=list)
     """As decided, not yet in order."""
     undecided: list[Block] = field(default_factory=list)
@@ -241,6 +243,13 @@ class Drawing:
                 "one thing, renamed, or two: .conflicts has the evidence, ids= in diff says it"
             ]
         }
+        if self.asked:
+            own = self._changed("local")
+            held |= {
+                row: "left for a person to decide"
+                for row in range(len(decisions))
+                if row not in held and self._key_text(own, row) in self.asked
+            }
         held |= self.rekeying.doubtful(self.diff, range(len(decisions)))
         return decisions.held_back(held)
 

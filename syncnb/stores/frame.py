@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from syncnb.errors import ConnectError, SchemaError
+from syncnb.errors import ConnectError, ReadError, SchemaError
 from syncnb.schema import Column, Schema, Table, UniqueRule
 from syncnb.stores.frame_columns import Source, kind_of, raw, sortable
 from syncnb.stores.port import BATCH_ROWS
@@ -19,6 +19,7 @@ from syncnb.stores.records import columns_of
 from syncnb.stores.table_files import notes_of, read_tables
 from syncnb.values.columns import sort_keys
 from syncnb.values.raw import Mask, to_python, with_ungiven
+from syncnb.watching import watched
 
 __all__ = ["FrameReader", "FrameStore"]
 
@@ -77,9 +78,9 @@ class FrameStore:
     def reading(self) -> Iterator["FrameReader"]:
         """The frames as they are now. Raises SchemaError where one cannot be a table, ReadError for a bad file."""
         tables = {name: frame for name, frame in self._tables().items() if not _is_empty(frame)}
-        yield FrameReader(
-            {name: _columns(name, frame) for name, frame in tables.items()}, of_file=self.file is not None
-        )
+        columns = {name: _columns(name, frame) for name, frame in tables.items()}
+        with watched(FrameReader(columns, of_file=self.file is not None)) as reader:
+            yield reader
 
     def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:
         """The frames as tables. They have no schemas, so `schemas` changes nothing."""
@@ -115,7 +116,10 @@ class FrameReader:
     def batches(
         self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:
-        """The rows in raw form, sorted where the values of `order` have an order in Arrow."""
+        """The rows in raw form, sorted where the values of `order` have an order in Arrow.
+
+        Raises ReadError where it is stopped before the end.
+        """
         frame = self._frames[table.name]
         wanted = {name: frame.named[table.column(name).name] for name in columns}
         sequence = _sequence([frame.named[table.column(name).name] for name in order])
@@ -131,6 +135,8 @@ class FrameReader:
             yield batch
             size = max(1, min(BATCH_ROWS, BATCH_BYTES // (batch.nbytes // (stop - start) + 1)))
             start = stop
+        if self._stopped and start < frame.rows:
+            raise ReadError(f"reading {table.name} was stopped", hint="run it again to read all of it")
 
     def followers(self, tables: Sequence[Table]) -> list[str]:
         """None: there is one schema."""

@@ -22,6 +22,7 @@ from syncnb.stores.postgres_errors import address, connect_error, read_error
 from syncnb.stores.postgres_keys import key_query, put_keys
 from syncnb.stores.postgres_parameters import Parameters
 from syncnb.stores.postgres_sequences import greatest
+from syncnb.watching import watched
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -132,7 +133,8 @@ class PostgresStore:
         try:
             reader = PostgresReader(connection, _begin(connection, self.parameters))
             try:
-                yield reader
+                with watched(reader):
+                    yield reader
             finally:
                 reader.close()
         finally:

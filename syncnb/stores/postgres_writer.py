@@ -22,8 +22,9 @@ from syncnb.stores.postgres_sequences import advance
 from syncnb.stores.postgres_staging import Layout, layout, setting
 from syncnb.stores.postgres_text import as_text, csv_chunks, own_codec
 from syncnb.stores.staging import NUMBER, arranged, check_block, joined
-from syncnb.stores.write_errors import not_writable, postgres_write_error, unknown_outcome
+from syncnb.stores.write_errors import not_writable, postgres_write_error, stopped, unknown_outcome
 from syncnb.values.kinds import Kind
+from syncnb.watching import watched
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -71,7 +72,8 @@ def writing(store: PostgresStore) -> Iterator["PostgresWriter"]:
     try:
         writer = PostgresWriter(connection, _begin(connection, store), store.name)
         try:
-            yield writer
+            with watched(writer):
+                yield writer
         finally:
             writer.close()
     finally:
@@ -131,7 +133,7 @@ class PostgresWriter(PostgresReader):
     def stage(self, table: Table, block: Block) -> "PostgresStaged":
         """Put a block's rows beside the table. Raises PlanError where they cannot be written to it."""
         check_block(table, block)
-        self._free()
+        self._go_on()
         self._staged += 1
         with self._translated(table.label):
             row = self._connection.execute(RIGHTS, (qualified(table),)).fetchone()
@@ -186,6 +188,12 @@ class PostgresWriter(PostgresReader):
         """Have what was deferred looked at now. Raises WriteError, which names the constraint."""
         self._set_constraints("IMMEDIATE")
 
+    def _go_on(self) -> None:
+        """End the stream that is still open, and refuse to go on where somebody stopped it."""
+        self._free()
+        if self._interrupted:
+            raise stopped(self._name)
+
     def _set_constraints(self, mode: str) -> None:
         if self._deferred:
             self._free()
@@ -216,7 +224,7 @@ class PostgresWriter(PostgresReader):
 
     def commit(self) -> None:
         """Make it last. Raises UnknownOutcome where the answer was lost, WriteError if it did not happen."""
-        self._free()
+        self._go_on()
         try:
             answer = self._connection.execute("COMMIT").statusmessage
         except psycopg.Error as error:

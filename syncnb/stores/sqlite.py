@@ -19,6 +19,7 @@ from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
 from syncnb.stores.sqlite_seeking import holding
 from syncnb.values.raw import BadText, concat, from_python, to_python
+from syncnb.watching import watched
 
 if TYPE_CHECKING:
     from syncnb.stores.sqlite_probes import SQLiteProber
@@ -78,7 +79,8 @@ class SQLiteStore:
         """A snapshot on a connection that cannot write. Raises ConnectError where it cannot be opened."""
         connection = open_file(self.path, "ro", SETTINGS, lambda error: connect_error(self.path, error))
         try:
-            yield SQLiteReader(connection, self.name)
+            with watched(SQLiteReader(connection, self.name)) as reader:
+                yield reader
         finally:
             connection.close()  # which ends the snapshot, whatever still runs in it
 

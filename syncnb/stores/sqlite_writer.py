@@ -13,7 +13,8 @@ from syncnb.steps import Block
 from syncnb.stores.sqlite import SQLiteReader, SQLiteStore, open_file
 from syncnb.stores.sqlite_staging import SIGN, Layout, fill, layout, sign
 from syncnb.stores.staging import NUMBER, arranged, check_block, joined
-from syncnb.stores.write_errors import not_writable, sqlite_write_error, unknown_outcome
+from syncnb.stores.write_errors import not_writable, sqlite_write_error, stopped, unknown_outcome
+from syncnb.watching import watched
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -42,7 +43,8 @@ def writing(store: SQLiteStore) -> Iterator["SQLiteWriter"]:
     try:
         writer = SQLiteWriter(connection, store.name)
         try:
-            yield writer
+            with watched(writer):
+                yield writer
         finally:
             writer.close()
     finally:
@@ -120,7 +122,12 @@ class SQLiteWriter(SQLiteReader):
         self._run(f"RELEASE {name}", self._name)
 
     def _alive(self) -> None:
-        """Refuse to go on outside the transaction: a full disk or RAISE(ROLLBACK) ends it, and the rest would stay."""
+        """Refuse to go on outside the transaction: a full disk or RAISE(ROLLBACK) ends it, and the rest would stay.
+
+        And where somebody stopped it: then it is rolled back.
+        """
+        if self._stopped:
+            raise stopped(self._name)
         if not self._connection.in_transaction:
             problem = WriteError(
                 f"{self._name} rolled the whole transaction back: nothing was written",

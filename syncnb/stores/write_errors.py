@@ -10,7 +10,7 @@ from typing import Any
 
 from syncnb.errors import UnknownOutcome, WriteError
 
-__all__ = ["not_writable", "postgres_write_error", "sqlite_write_error", "unknown_outcome"]
+__all__ = ["not_writable", "postgres_write_error", "sqlite_write_error", "stopped", "unknown_outcome"]
 
 AGAIN = "compare again and draw a new plan"
 NOTHING = "nothing was written: try again"
@@ -135,6 +135,13 @@ SQLITE = {
 def not_writable(name: str) -> WriteError:
     """The store was not opened for writing."""
     return WriteError(f"{name} was opened read-only", hint="connect(..., writable=True)")
+
+
+def stopped(name: str) -> WriteError:
+    """Somebody stopped it before COMMIT."""
+    problem = WriteError(f"writing {name} was stopped: nothing was written", hint="apply it again")
+    problem.sqlstate = "57014"
+    return problem
 
 
 def unknown_outcome(name: str) -> UnknownOutcome:

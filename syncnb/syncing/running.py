@@ -37,6 +37,7 @@ from syncnb.syncing.upserting import Upsert, upserted
 from syncnb.syncing.wishes import Direction, Wishes
 from syncnb.values.rules import Side
 from syncnb.verifying import verify
+from syncnb.watching import to_its_end
 
 __all__ = ["Wishes", "sync", "sync_told"]
 
@@ -219,7 +220,8 @@ class _Sync:
         try:
             return self._passed(into, target, keeper, number)
         except BaseException as problem:
-            failed(keeper, number, problem)
+            with to_its_end():
+                failed(keeper, number, problem)
             raise
 
     def _passed(self, into: Side, target: WritableStore, keeper: Keeper, number: int) -> _Way:

@@ -73,7 +73,7 @@ def python(tour: Any, code: str) -> str:
     file.unlink(missing_ok=True)
     tour.page.evaluate(
         "code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code}).done",
-        f"import pathlib; _ = pathlib.Path('told.txt').write_text(str({code}))",
+        f"import pathlib; _ = pathlib.Path('told.txt').write_text(str(({code})))",
     )
     return file.read_text()
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from syncnb.errors import ConnectError, SchemaError, SyncnbError
+from syncnb.errors import ConnectError, ReadError, SchemaError, SyncnbError
 from syncnb.schema import UniqueRule
 from syncnb.stores.frame import FrameStore
 from syncnb.stores.port import BATCH_ROWS, Store
@@ -340,12 +340,13 @@ def test_batches_have_the_agreed_size(*, as_arrow: bool) -> None:
     assert [i for batch in batches for i in batch.column(0).to_pylist()] == list(range(20_000))
 
 
-def test_an_interrupt_ends_the_batches() -> None:
+def test_an_interrupt_ends_the_batches_and_they_do_not_look_complete() -> None:
     with FrameStore({"t": pd.DataFrame({"i": range(20_000)})}).reading() as reader:
         batches = reader.batches(reader.schema()["t"], ["i"])
         next(batches)
         reader.interrupt()
-        assert list(batches) == []
+        with pytest.raises(ReadError, match="reading t was stopped"):
+            next(batches)
 
 
 def test_a_column_that_is_not_there_is_refused() -> None:

@@ -16,7 +16,17 @@ from syncnb.resolving import NULL
 from syncnb.values.raw import MIXED
 from syncnb.values.reading import as_text
 
-__all__ = ["code", "decide", "decided", "edit", "give_reason", "line_of", "next_word", "text_of"]
+__all__ = [
+    "code",
+    "decide",
+    "decided",
+    "edit",
+    "give_reason",
+    "line_of",
+    "next_word",
+    "text_of",
+    "text_of_side",
+]
 
 WORDS = ("apply", "keep", "open")
 
@@ -53,6 +63,13 @@ def text_of(preview: Preview, line: int, *, longest: int = 20_000) -> str | None
         why = "longer than a cell" if len(text) > longest else "with line ends that a cell would change"
         raise PlanError(f"this value is {why}", hint="edit it in p.preview(), and pass that to p.decide")
     return text
+
+
+def text_of_side(preview: Preview, line: int, *, own: bool) -> str | None:
+    """The text of a cell as the target has it (`own`), or as the other side does; None for NULL."""
+    _editable(preview, line)
+    value = preview.value(line, after=not own)
+    return None if value is None else as_text(value)
 
 
 def decide(preview: Preview, line: int, word: str) -> None:

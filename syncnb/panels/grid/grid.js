@@ -126,7 +126,10 @@ class Grid {
       (paired ? leaves : groups).append(leaf);
       return leaf;
     });
-    this.head.append(groups, leaves);
+    // Where no column has two sides there is one row of headings: an empty second one would be read out too.
+    this.heads = leaves.children.length ? 2 : 1;
+    if (this.heads === 1) for (const leaf of this.leaves) leaf.removeAttribute("rowspan");
+    this.head.append(groups, ...(this.heads === 2 ? [leaves] : []));
   }
 
   // --- the page ---
@@ -142,7 +145,7 @@ class Grid {
       this.body.append(this.rows.at(-1));
     }
     page.lines.forEach((line, at) => this.fill(this.rows[at], line, at));
-    this.table.setAttribute("aria-rowcount", page.matching + 2);
+    this.table.setAttribute("aria-rowcount", page.matching + this.heads);
     this.table.setAttribute("aria-colcount", this.headings.length);
     this.leaves.forEach((leaf, at) => {
       const way = page.sort?.[0] === at ? (page.sort[1] ? "descending" : "ascending") : "none";
@@ -187,7 +190,7 @@ class Grid {
 
   fill(row, line, at) {
     row.className = line.state.replace(" ", "-");
-    row.setAttribute("aria-rowindex", this.page.start + at + 3);
+    row.setAttribute("aria-rowindex", this.page.start + at + this.heads + 1);
     line.cells.forEach(([text, marks], column) => {
       const cell = row.children[column];
       if (cell.marks !== marks) this.mark(cell, marks, this.headings[column]);

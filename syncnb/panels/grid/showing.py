@@ -1,10 +1,12 @@
 """The grid: a table that a person pages, sorts, filters and, over a plan, edits and decides."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from syncnb.changes import Diff, TableDiff
+from syncnb.changes.sheets import table_sheet
 from syncnb.errors import PlanError, SchemaError
 from syncnb.panels.grid import changing
 from syncnb.panels.grid.differences import Differences
@@ -22,6 +24,8 @@ WITHOUT = (
     "run this cell in JupyterLab or Notebook 7 for a grid to page, sort, filter and edit "
     '(pip install "syncnb[lab]")'
 )
+IN_SIGHT = 8
+"""Lines of the table that stands where no widget comes up."""
 FACTS = "differences are facts, and take no side: show sn.grid(sn.plan(d, into=...)) to edit and decide"
 
 
@@ -68,6 +72,8 @@ class Grid:
         self.source = source
         self.view = View(source, size)
         self.by = by
+        self.heard: Callable[[], None] | None = None
+        """Who wants to know when something was edited or decided."""
         self._plan: Plan | None = None
 
     def __len__(self) -> int:
@@ -142,6 +148,8 @@ class Grid:
 
     def _changed(self) -> "Grid":
         self._plan = None
+        if self.heard is not None:
+            self.heard()
         return self._shown_again()
 
     def _shown_again(self) -> "Grid":
@@ -157,8 +165,10 @@ class Grid:
         return GridWidget(self)
 
     def _sheet(self) -> Sheet:
-        thing = self.source.diff if isinstance(self.source, Differences) else self.plan
-        sheet = thing._sheet()
+        if isinstance(self.source, Differences):
+            sheet = table_sheet(self.source.diff, in_sight=IN_SIGHT)
+        else:
+            sheet = self.plan._sheet()
         return replace(sheet, notes=[*sheet.notes, WITHOUT])
 
     def __repr__(self) -> str:

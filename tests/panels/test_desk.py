@@ -1,0 +1,509 @@
+"""The desk without a browser: every press is the Python that it shows, what may be pressed, what is refused, stopped."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import syncnb as sn
+from syncnb.panels.desk import actions
+from syncnb.panels.desk.calls import Call, Name, literal, needed
+from syncnb.panels.desk.fields import ABOUT, FIELDS
+from tests.databases import Workbench
+from tests.panels.making import sides
+
+RULE = {"rule": "newest", "stamp": "updated_at"}
+ROW = ("hosts", "225")
+
+
+def desk_of(demo: str = "repair_session", *, writable: bool = False, **words: Any) -> sn.Desk:
+    local, remote = sn.demo(demo)
+    if writable:
+        local = sn.connect(local.path, writable=True, timezone="UTC")  # type: ignore[attr-defined]
+    return sn.panel(local, remote, by="ann", **words)
+
+
+def pressed(desk: sn.Desk, *steps: tuple[str, dict[str, Any]]) -> sn.Desk:
+    for name, fields in steps:
+        box = desk.widget.box(actions.find(name).step)
+        box.refresh()
+        for field, value in fields.items():
+            box.fields[field].value = value
+        desk.widget.button(name).click()
+        assert desk.error is None, desk.error
+    return desk
+
+
+@pytest.fixture
+def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    sides(tmp_path, "CREATE TABLE t (id INTEGER PRIMARY KEY)", [(1,)], [(2,)])
+    file = tmp_path / "profiles.toml"
+    file.write_text(f'[cache]\npath = "{tmp_path}/local.db"\n[shop]\nenv = "SHOP_DB"\nwritable = true\n')
+    monkeypatch.setenv("SYNCNB_PROFILES", str(file))
+    monkeypatch.setenv("SHOP_DB", f"sqlite:///{tmp_path}/remote.db")
+    return file
+
+
+# --- every button, clicked, is the call that it shows ---
+
+PLAN = (("diff", {}), ("plan", RULE))
+APPLIED = (*PLAN, ("apply", {}))
+LOG = "UNIQUE constraint failed: hosts.id\nwhile syncing hosts:225"
+BUTTONS: dict[str, tuple[str, tuple[tuple[str, dict[str, Any]], ...], str, dict[str, Any]]] = {
+    "inspect": ("repair_session", (), "inspect", {}),
+    "diagnose both": ("repair_session", (), "diagnose", {}),
+    "diagnose a paste": ("repair_session", (), "diagnose", {"text": LOG}),
+    "compare": ("repair_session", (), "diff", {}),
+    "compare some tables": ("repair_session", (("diff", {}),), "diff", {"tables": ("hosts",), "ignore": "updated_at", "limit": "3"}),
+    "compare by another key": ("id_collisions", (), "diff", {"key": "hosts=name", "ids": True}),
+    "plan": ("repair_session", (("diff", {}),), "plan", {}),
+    "plan by a rule": ("repair_session", (("diff", {}),), "plan", RULE),
+    "plan with all its words": (
+        "id_collisions", (("diff", {}),), "plan",
+        {"into": "remote", "rule": "newest", "stamp": "hosts=last_seen, *=updated_at", "collisions": ("keep_both",), "deletes": True},
+    ),
+    "choose a row": ("repair_session", (("diff", {}), ("plan", {})), "choose", {"row": ROW, "side": "local", "reason": "rescanned today"}),
+    "choose a cell": ("repair_session", (("diff", {}), ("plan", {})), "choose", {"row": ROW, "side": "local", "columns": ("environment",)}),
+    "say which thing it is": ("id_collisions", (("diff", {}), ("plan", {})), "choose", {"row": ("domain_dns_records", "1096"), "side": "both"}),
+    "apply": ("repair_session", PLAN, "apply", {}),
+    "verify": ("repair_session", APPLIED, "verify", {}),
+    "history": ("repair_session", APPLIED, "history", {}),
+    "look back": ("repair_session", APPLIED, "look_back", {"run": 1}),
+    "undo": ("repair_session", (*APPLIED, ("look_back", {"run": 1})), "undo", {"run": 1}),
+    "look at a sync": ("repair_session", (), "look", RULE),
+    "sync": ("repair_session", (), "sync", RULE),
+    "sync both ways": ("repair_session", (), "sync", {**RULE, "direction": "both"}),
+}  # fmt: skip
+STABLE = ("p", "d", "r", "proof", "found", "schema_local", "schema_remote")
+
+
+def told(thing: Any) -> str:
+    """What can be compared of a thing in hand: all but the stamps of runs."""
+    if isinstance(thing, sn.Runs):
+        return thing.frame.drop(columns=["started", "finished", "backlog_since"]).to_string()  # type: ignore[no-any-return]
+    if isinstance(thing, sn.Plan):
+        return f"{thing!r}\n{thing.preview().to_string()}\n{thing.sql()}"
+    return repr(thing)
+
+
+@pytest.mark.parametrize(("demo", "before", "action", "fields"), BUTTONS.values(), ids=BUTTONS)
+def test_a_click_is_the_python_that_stands_beside_it(
+    demo: str, before: tuple[Any, ...], action: str, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCNB_NOW", "2026-03-04T12:00:00Z")
+    writable = action == "sync"
+    desk = pressed(desk_of(demo, writable=writable), *before)
+    box = desk.widget.box(actions.find(action).step)
+    box.refresh()
+    for field, value in fields.items():
+        box.fields[field].value = value
+    lines = desk.python(action, **box.words(action))
+    assert all(line in box.twins[action].value.replace("&quot;", '"') for line in lines.split("\n"))
+    assert not box.presses[action].disabled
+    pressed(desk, (action, fields))
+    script = f"{desk.log}\n{lines}" if action == "choose" and fields["side"] != "both" else desk.log
+    assert script.endswith(lines)
+
+    twin = desk_of(demo, writable=writable)
+    typed: dict[str, Any] = {"sn": sn, "local": twin.local, "remote": twin.remote, "message": LOG}
+    exec(compile(f"from datetime import timedelta\n{script}", "typed", "exec"), typed)
+    for name in {line.partition(" = ")[0] for line in script.split("\n")}:
+        clicked = desk.plan if name == "p" else desk.hand[name]
+        assert told(clicked) == told(typed[name]), name
+    assert (
+        sn.history(desk.remote).frame["status"].tolist() == sn.history(twin.remote).frame["status"].tolist()
+    )
+    assert sn.diff(desk.local, desk.remote, progress=False).summary.equals(
+        sn.diff(twin.local, twin.remote, progress=False).summary
+    )
+
+
+def test_every_button_is_in_that_table_or_in_a_test_of_its_own() -> None:
+    assert {row[2] for row in BUTTONS.values()} | {"connect", "migrate", "identify", "edit"} == set(
+        actions.ACTIONS
+    )
+    assert set(FIELDS) == set(ABOUT) == set(actions.STEPS)
+
+
+def test_connect_by_profile_variable_and_file(profiles: Path) -> None:
+    desk = sn.panel()
+    pressed(
+        desk,
+        ("connect", {"side": "local", "profile": "cache"}),
+        ("connect", {"side": "remote", "profile": "", "env": "SHOP_DB", "writable": True}),
+    )
+    assert (
+        desk.log == 'local = sn.connect(profile="cache")\nremote = sn.connect(env="SHOP_DB", writable=True)'
+    )
+    assert (desk.local.name, desk.remote.name, desk.remote.writable) == ("local.db", "remote.db", True)
+    pressed(
+        desk,
+        ("connect", {"side": "local", "env": "", "path": f"{profiles.parent}/local.db", "writable": False}),
+    )
+    assert desk.press("diff").result().verdict == "different"
+    assert sn.connect(profile="shop").writable
+    assert not sn.connect(profile="shop", writable=False).writable
+
+
+def test_migrate_and_apply_it(bench: Workbench) -> None:
+    shop = bench.make(
+        "sqlite",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT)",
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    )
+    shop = sn.connect(shop.path, writable=True)  # type: ignore[attr-defined]
+    desk = sn.panel(remote=shop)
+    desk.hand["found"] = sn.diagnose(shop, tables="t", target=["code"])
+    pressed(desk, ("migrate", {}), ("apply", {}))
+    assert desk.calls[0].line == "p = sn.migrate(remote, found)"
+    assert desk.proof
+    assert shop.inspect()["t"].rules[-1].columns == ("code",)
+    pressed(desk, ("look_back", {"run": 1}), ("undo", {}))
+    assert len(shop.inspect()["t"].rules) == 0 or shop.inspect()["t"].rules[-1].columns != ("code",)
+
+
+# --- what may be pressed ---
+
+NOT_YET: dict[str, tuple[tuple[tuple[str, dict[str, Any]], ...], str, dict[str, Any], str]] = {
+    "plan before compare": ((), "plan", {}, "nothing was compared yet"),
+    "apply before plan": ((), "apply", {}, "there is no plan"),
+    "apply what writes nothing": ((("diff", {"tables": ("host_ips",)}), ("plan", {})), "apply", {}, "nothing to write"),
+    "verify before apply": ((), "verify", {}, "nothing was applied yet"),
+    "undo unseen": (APPLIED, "undo", {}, "nothing was shown yet"),
+    "undo of another run than was shown": ((*APPLIED, ("look_back", {"run": 1})), "undo", {"run": 7}, "takes back run 1"),
+    "a run that is not there": (APPLIED, "look_back", {"run": 9}, "there is no run 9"),
+    "no run": ((), "look_back", {}, "no run was chosen"),
+    "migrate before diagnose": ((), "migrate", {}, "nothing was diagnosed yet"),
+    "newest of what": ((("diff", {}),), "plan", {"rule": "newest"}, "needs a column of stamps"),
+    "a rule that is none": ((("diff", {}),), "plan", {"rule": "oldest"}, "no rule 'oldest'"),
+    "no row": ((*PLAN,), "choose", {"side": "local"}, "no row was chosen"),
+    "no side": ((*PLAN,), "choose", {"row": ("hosts", "228")}, "no side was chosen"),
+    "sync into what is read-only": ((), "sync", {}, "opened to be read"),
+    "an address in the notebook": ((), "connect", {"path": "postgresql://u:secret@h/d"}, "may hold a password"),
+    "an address in words": ((), "connect", {"path": "host=h password=secret dbname=d"}, "may hold a password"),
+    "nothing to connect to": ((), "connect", {}, "nothing to connect to"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "action", "words", "why"), NOT_YET.values(), ids=NOT_YET)
+def test_it_says_why_it_cannot_be_pressed_and_a_press_does_nothing(
+    before: tuple[Any, ...], action: str, words: dict[str, Any], why: str
+) -> None:
+    desk = desk_of()
+    for name, told_words in before:
+        desk.press(
+            name, **{**told_words, **({"resolve": sn.newest("updated_at")} if told_words == RULE else {})}
+        ).result()
+    calls, hand = list(desk.calls), dict(desk.hand)
+    assert why in desk.why_not(action, **words)
+    assert "secret" not in desk.why_not(action, **words)
+    with pytest.raises(sn.SyncnbError, match=why):
+        desk.press(action, **words).result()
+    assert why in str(desk.error)
+    assert (desk.calls, desk.hand) == (calls, hand), "nothing is lost"
+    with pytest.raises(sn.SchemaError, match="nothing to press called 'aply'"):
+        desk.press("aply")
+
+
+def test_an_error_is_a_line_with_its_hint_and_nothing_is_lost() -> None:
+    desk = pressed(desk_of(), *PLAN)
+    plan = desk.plan
+    Path(desk.remote.path).unlink()
+    desk.widget.button("apply").click()
+    said = desk.widget.says.said
+    assert said["bad"]
+    assert said["text"].startswith(f"{desk.error.message} (")
+    assert desk.plan is plan
+    assert "Hint" not in said["text"]
+
+
+def test_deletes_and_great_changes_want_a_name_typed(tmp_path: Path) -> None:
+    local, remote = sides(tmp_path, "CREATE TABLE t (id INTEGER PRIMARY KEY)", [(1,)], [(1,), (2,)])
+    desk = pressed(sn.panel(local, remote), ("diff", {}), ("plan", {"deletes": True}))
+    box = desk.widget.box("plan")
+    assert "deletes in t: 1 row is deleted" in desk.why_not("apply")
+    box.refresh()
+    box.fields["allow"].value = ("deletes",)
+    assert box.presses["apply"].disabled
+    assert "type the name of the database that is written: remote.db" in box.twins["apply"].value
+    with pytest.raises(sn.PlanError, match="not confirmed"):
+        desk.press("apply", allow=("deletes",)).result()
+    box.fields["confirm"].value = "remote.db"
+    assert not box.presses["apply"].disabled
+    desk.widget.button("apply").click()
+    assert desk.proof
+    assert 'allow=("deletes",)' in desk.code
+
+
+# --- conflicts ---
+
+
+def test_decided_by_hand_then_by_a_rule_and_one_tie_stays() -> None:
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan").result()
+    assert len(desk.conflicts.open) == 4
+    desk.conflicts.choose(225, "local", reason="rescanned today")
+    desk.conflicts.rule(sn.newest("updated_at"))
+    assert desk.conflicts.open == [("hosts", "228")]
+    lines = desk.conflicts.frame
+    row = lines[lines["key"] == "225"].iloc[0]
+    assert row[["column", "base", "local", "remote", "decision", "by", "reason"]].tolist() == [
+        "environment", "production", "staging", "retired", "local", "ann", "rescanned today",
+    ]  # fmt: skip
+    written = {change.key[0]: change for change in desk.plan.changes}
+    assert set(written) == {225, 226, 229}
+    assert desk.code.split("\n")[1:] == [
+        'p = sn.plan(d, into=remote, resolve=sn.newest("updated_at"), ask={"hosts": [225]})',
+        'p = p.choose("hosts", 225, "local", reason="rescanned today", by="ann")',
+    ]
+
+
+CHOICES: dict[str, tuple[Any, Any, str]] = {
+    "a row that does not wait": (229, "local", "does not wait for a decision"),
+    "no such row": (1, "local", "does not wait for a decision"),
+    "a side that is none": (225, "left", "no decision"),
+    "a column that is not written": (225, {"cores": "local"}, "not in this plan"),
+    "a cell for nobody": (225, {"environment": "ours"}, "is no side"),
+}
+
+
+@pytest.mark.parametrize(("key", "side", "why"), CHOICES.values(), ids=CHOICES)
+def test_what_cannot_be_chosen_changes_nothing(key: Any, side: Any, why: str) -> None:
+    desk = desk_of()
+    with pytest.raises(sn.PlanError, match="no plan to decide on"):
+        desk.conflicts.choose(key, side)
+    desk.press("diff").result()
+    desk.press("plan").result()
+    before = desk.plan.id
+    with pytest.raises(sn.PlanError, match=why):
+        desk.conflicts.choose(key, side)
+    assert desk.plan.id == before
+
+
+def test_cell_by_cell_and_back() -> None:
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan").result()
+    desk.conflicts.choose(225, {"environment": "local"}, reason="his stamp, our word")
+    [change] = [each for each in desk.plan.changes if each.key == (225,)]
+    assert change.after[-2:] == ("staging", "2026-03-03 06:00:00")
+    desk.conflicts.choose(225, "open")
+    assert ("hosts", "225") in desk.conflicts.open
+    assert 225 not in [change.key[0] for change in desk.plan.changes]
+
+
+def test_grids_of_a_desk_share_what_is_decided() -> None:
+    desk = pressed(desk_of(), ("diff", {}), ("plan", {}))
+    desk.widget.turn("conflicts")
+    conflicts = desk.widget.box("conflicts")._grid
+    desk.widget.turn("plan")
+    plan = desk.widget.box("plan")._grid
+    plan.decide("hosts", "225", "local", reason="rescanned")
+    assert desk.plan.changes[-1].key == (225,) or 225 in [c.key[0] for c in desk.plan.changes]
+    desk.widget.turn("conflicts")
+    shown = [line["state"] for line in conflicts.widget.page["lines"] if line["cells"][1][0] == "225"]
+    assert set(shown) <= {"apply"}
+    assert "rescanned" in desk.code
+
+
+def test_a_value_is_edited_and_a_bad_one_is_refused_with_its_reason() -> None:
+    desk = desk_of()
+    assert "no plan to edit" in desk.why_not("edit", row=ROW, column="cores", value="8")
+    desk.press("diff").result()
+    desk.press("plan").result()
+    row = {"row": ("hosts", "229"), "column": "cores"}
+    assert "whole number" in desk.why_not("edit", **row, value="eight")
+    with pytest.raises(sn.PlanError, match="whole number"):
+        desk.press("edit", **row, value="eight").result()
+    assert (
+        desk.python("edit", **row, value="12")
+        == 'p = p.choose("hosts", 229, values={"cores": "12"}, by="ann")'
+    )
+    desk.press("edit", **row, value="12").result()
+    assert [change.after[0] for change in desk.plan.changes if change.key == (229,)] == [12]
+
+
+# --- the plan's own verb ---
+
+
+def test_choose_on_a_plan_is_what_lines_of_the_preview_say() -> None:
+    desk = desk_of()
+    d = sn.diff(desk.local, desk.remote, progress=False)
+    p = sn.plan(d, into=desk.remote)
+    lines = p.preview()
+    row = lines["key"].isin(["225", "226"])
+    lines.loc[row, ["decision", "reason"]] = ["local", "seen"]
+    assert (
+        p.choose("hosts", [225, 226], "local", reason="seen", by="ann")
+        .preview()
+        .equals(p.decide(lines, by="ann").preview())
+    )
+    edited = p.choose("hosts", 228, values={"cores": 12}, reason="counted")
+    assert [change.after[0] for change in edited.changes if change.key == (228,)] == [12]
+    assert p.choose("hosts", 999, "local", absent="skip") is p
+    for words, why in (
+        (("hosts", 999, "local"), "hosts 999 is not in this plan"),
+        (("hosts", 225, "left"), "is no decision"),
+        (("hosts", 225), "nothing was chosen"),
+    ):
+        with pytest.raises(sn.PlanError, match=why):
+            p.choose(*words)
+    with pytest.raises(sn.PlanError, match="cores"):
+        p.choose("hosts", 228, values={"cores": "eight"})
+    with pytest.raises(sn.PlanError, match="not written in this row"):
+        p.choose("hosts", 228, values={"name": "x"})
+
+
+def test_rows_that_a_person_asks_for_are_left_by_every_rule() -> None:
+    desk = desk_of()
+    d = sn.diff(desk.local, desk.remote, progress=False)
+    for rule in (sn.newest("updated_at"), sn.take_local, sn.take_remote):
+        p = sn.plan(d, into=desk.remote, resolve=rule, ask={"hosts": [225, 1]})
+        assert [key for block in p.undecided for key in block.keys[0].to_pylist() if key == 225] == [225]
+    with pytest.raises(sn.SchemaError, match="no table 'hots'"):
+        sn.plan(d, into=desk.remote, ask={"hots": [1]})
+
+
+# --- one thread, stop, progress ---
+
+
+@pytest.fixture
+def long(bench: Workbench) -> sn.Desk:
+    fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) INSERT INTO t SELECT i, 'row ' || i{} FROM n"
+    ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)"
+    local = bench.sqlite(ddl, fill.format(" || '!'"))
+    remote = bench.sqlite(ddl, fill.format(""))
+    return sn.panel(local, sn.connect(remote.path, writable=True))  # type: ignore[attr-defined]
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_long_diff_says_how_far_it_is_and_stops_and_the_next_is_whole(long: sn.Desk) -> None:
+    panel = long.widget
+    future = panel.button("diff").start()
+    until(lambda: long.progress.done > 0)
+    assert (panel.says.said["busy"], panel.stop.disabled, panel.button("diff").disabled) == (
+        True,
+        False,
+        True,
+    )
+    with pytest.raises(sn.PlanError, match="diff is still going on"):
+        long.press("diff").result()
+    started = time.monotonic()
+    panel.stop.click()
+    with pytest.raises(sn.Stopped):
+        future.result()
+    assert time.monotonic() - started < 5
+    assert long.diff is None
+    assert (panel.stop.disabled, panel.button("diff").disabled, panel.says.said["bad"]) == (True, False, True)
+    assert not long.stop(), "there is nothing to stop"
+    panel.button("diff").click()
+    assert long.diff["t"].counts.changed == 300_000
+
+
+def test_a_press_runs_in_one_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = desk_of()
+    seen: list[str] = []
+    inspect = type(desk.local).inspect
+    monkeypatch.setattr(
+        type(desk.local),
+        "inspect",
+        lambda self: (seen.append(threading.current_thread().name), inspect(self))[1],
+    )
+    desk.press("inspect").result()
+    desk.press("inspect").result()
+    assert len(set(seen)) == 1
+    assert seen[0].startswith("syncnb-desk")
+
+
+# --- lines as values ---
+
+LITERALS: dict[str, tuple[Any, str]] = {
+    "a text": ("a", '"a"'),
+    "a text with quotes": ("it's \"so\"", "'it\\'s \"so\"'"),
+    "marks of direction": ("a\u202eb", '"a\\u202eb"'),
+    "a policy": (sn.newest("updated_at"), 'sn.newest("updated_at")'),
+    "a policy by table": ({"a": sn.take_local, "*": sn.newest({"b": "c"}, timedelta(seconds=5))}, '{"a": sn.take_local, "*": sn.newest({"b": "c"}, threshold=timedelta(seconds=5))}'),
+    "one of a tuple": (("deletes",), '("deletes",)'),
+    "NULL": ({"a": None}, '{"a": None}'),
+    "a name in hand": (Name("d"), "d"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "text"), LITERALS.values(), ids=LITERALS)
+def test_a_value_as_python_is_that_value(value: Any, text: str) -> None:
+    assert literal(value) == text
+    assert eval(text, {"sn": sn, "timedelta": timedelta, "d": Name("d")}) == value
+
+
+def test_what_has_no_text_is_refused() -> None:
+    with pytest.raises(TypeError):
+        literal(object())
+
+
+def test_what_was_done_again_is_left_out_and_what_wrote_is_kept() -> None:
+    d1, d2 = Call("d", "sn.diff", (Name("local"),)), Call("d", "sn.diff", (Name("local"),), {"limit": 2})
+    p = Call("p", "sn.plan", (Name("d"),), {"into": Name("remote")})
+    r = Call("r", "sn.apply", (Name("p"), Name("remote")))
+    assert needed([d1, d2, p, r], {"d"}) == [d2, p, r]
+    assert needed([d1, p, r, d2], {"d", "r"}) == [d1, p, r, d2]
+    assert needed([d1, p], set()) == []
+
+
+# --- without widgets ---
+
+
+def test_it_stands_as_a_table_where_no_widget_comes_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = desk_of()
+    before = repr(desk)
+    assert "desk: cache.db and inventory.db" in before
+    assert "not yet" in before
+    pressed(desk, ("diff", {}))
+    text = repr(desk)
+    assert "Draw the plan" in text
+    assert text == repr(desk)
+    alone = sn.panel(desk.local, desk.remote, "diff").hold("d", desk.diff)
+    assert "d = sn.diff(local, remote)" in repr(alone)
+    assert repr(alone).startswith("cache.db against inventory.db: different")
+    assert text.split("\n")[-1].startswith("run this cell in JupyterLab")
+    assert "<script" not in desk._repr_html_()
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    desk._ipython_display_()
+    assert [sorted(bundle) for bundle in shown] == [
+        ["text/html", "text/plain"],
+        ["application/vnd.jupyter.widget-view+json", "text/html", "text/plain"],
+    ]
+    assert shown[1]["text/plain"] == shown[1]["text/html"] == ""
+
+
+@pytest.mark.parametrize("step", actions.STEPS)
+def test_each_step_stands_alone(step: str) -> None:
+    desk = desk_of(step=step)
+    assert list(desk.widget.boxes) == [step]
+    assert repr(desk)
+    with pytest.raises(sn.SchemaError, match="no step 'difff'"):
+        sn.panel(desk.local, desk.remote, "difff")
+
+
+def test_the_engine_of_the_desk_needs_no_widget() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, syncnb as sn; local, remote = sn.demo('repair_session'); desk = sn.panel(local, remote);"
+        "desk.press('diff').result(); desk.press('plan').result(); repr(desk); desk._repr_html_(); desk.code;"
+        "print([n for n in ('ipywidgets', 'anywidget') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
