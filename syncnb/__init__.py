@@ -209,5 +209,12 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext syncnb` in a notebook: gives `%%diagnose` for pasted text."""
+    from syncnb.panels.magics import load_ipython_extension as load
+
+    load(shell)
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)

@@ -82,6 +82,41 @@ def test_after_a_push_and_a_pull_nothing_differs(incident: tuple[sn.Store, sn.St
         assert sn.sync(local, remote, direction=direction, resolve=NEWEST, caller="again").records == 0
 
 
+def test_a_row_left_open_that_no_log_knows_comes_again(bench: Workbench) -> None:
+    """It differed before anything was captured: the next run must not take it for done."""
+    sides = made(bench, PAIRS["SQLite"], [A])
+    run(sides.local, ["UPDATE hosts SET note = 'l'"])
+    sn.track(sides.local, list(QUERIES))
+    for _ in range(2):
+        done = push(sides)
+        assert not done
+        assert [(row.table, row.key) for row in done.open] == [("hosts", "1")]
+    assert "the last time left rows open" in repr(done)
+    done = push(sides, resolve=sn.take_local)
+    assert done, done
+    assert read(sides.remote, "SELECT note FROM hosts") == [("l",)]
+    assert "everything" not in repr(push(sides))
+
+
+def test_a_row_left_open_that_the_log_knows_needs_no_audit(bench: Workbench) -> None:
+    sides = tracked(bench, PAIRS["SQLite"], *AB)
+    run(sides.local, ["UPDATE hosts SET note = 'l' WHERE id = 1"])
+    run(sides.remote, ["UPDATE hosts SET note = 'r' WHERE id = 1"])
+    assert len(push(sides, audit_every=timedelta(0)).open) == 1
+    again = push(sides)
+    assert len(again.open) == 1
+    assert "everything" not in repr(again)
+
+
+def test_a_pull_is_no_audit_of_what_waits_here(bench: Workbench) -> None:
+    sides = made(bench, PAIRS["SQLite"], [A])
+    run(sides.local, ["INSERT INTO hosts VALUES (2, 'b', 'mine', 'x', NULL)"])
+    sn.track(sides.local, list(QUERIES))
+    push(sides, direction="pull")
+    assert push(sides)
+    assert read(sides.remote, "SELECT note FROM hosts WHERE id = 2") == [("mine",)]
+
+
 def tracked(bench: Workbench, engines: Sequence[str], *base: str) -> Sides:
     """Two databases in step, whose local changes are captured from now on."""
     sides = made(bench, engines, base)

@@ -36,6 +36,8 @@ COMMANDS = {
     "inspect": "show tables, keys, foreign keys, triggers and row-level security of a database",
     "demo": "see it work: two databases in a broken state, looked at and repaired step by step",
     "lab": "open JupyterLab on a copy of the notebooks",
+    "new": "write a runbook: a notebook to look, decide, write, prove and take back",
+    "run": "run a runbook as a record, with a report; ends by its proof",
 }
 """Every command that exists; each has a module of its name with `run(argv) -> exit code`."""
 

@@ -37,6 +37,8 @@ from syncnb.journal.recording import (
 )
 from syncnb.journal.rights import missing_rights
 from syncnb.journal.syncs import (
+    AUDITED,
+    LEFT_OPEN,
     Begun,
     abandon_sync,
     aim_sync,
@@ -51,6 +53,8 @@ from syncnb.journal.tables import SCHEMA, VERSION
 
 __all__ = [
     "ALLOWED",
+    "AUDITED",
+    "LEFT_OPEN",
     "SCHEMA",
     "VERSION",
     "BaseRow",

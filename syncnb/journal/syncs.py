@@ -14,11 +14,14 @@ from syncnb.journal.rights import said
 from syncnb.journal.tables import tables_of
 
 __all__ = [
-    "Begun", "abandon_sync", "aim_sync", "alive", "begin_sync", "end_sync", "last_audit", "last_mark", "unfinished_syncs",
+    "AUDITED", "LEFT_OPEN", "Begun", "abandon_sync", "aim_sync", "alive", "begin_sync", "end_sync", "last_audit",
+    "last_mark", "unfinished_syncs",
 ]  # fmt: skip
 
 LEASE = timedelta(minutes=5)
 SINCE = 2
+AUDITED, LEFT_OPEN = 1, 2
+"""Everything was compared; and rows were left open that no log of changes brings again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class Begun:
     lease_until: datetime
     finished: datetime | None
     mark: str | None
+    audited: int
+    """Whether it compared everything that a push has to pass on: 0, AUDITED, or LEFT_OPEN."""
+
+    @property
+    def ended(self) -> datetime:
+        return self.finished or self.started
 
 
 def begin_sync(connection: Connection, pair: str, target: str, caller: str) -> int:
@@ -60,13 +69,14 @@ def aim_sync(connection: Connection, sync: int, *, target: str, run: int, plan_i
         connection.execute(update(table).where(table.c.sync == sync).values(told))
 
 
-def end_sync(connection: Connection, sync: int, *, audited: bool = False, mark: str | None = None) -> None:
+def end_sync(connection: Connection, sync: int, *, audited: int = 0, mark: str | None = None) -> None:
     """Say that it is over, in the transaction of all that had to be done here.
 
-    audited: it compared everything. mark: where the log of changes stood when it was acknowledged.
+    audited: AUDITED or LEFT_OPEN where it compared everything. mark: where the log of changes stood when it was
+        acknowledged.
     """
     table = tables_of(connection).syncs
-    told = {"finished": clock.now(), "audited": int(audited), "mark": mark}
+    told = {"finished": clock.now(), "audited": audited, "mark": mark}
     with said("writing a sync to"):
         connection.execute(update(table).where(table.c.sync == sync).values(told))
 
@@ -93,11 +103,11 @@ def last_mark(connection: Connection, pair: str) -> str | None:
     return found[-1].mark if found else None
 
 
-def last_audit(connection: Connection, pair: str) -> datetime | None:
-    """When everything was last compared."""
+def last_audit(connection: Connection, pair: str) -> Begun | None:
+    """The last push that compared everything."""
     syncs = tables_of(connection).syncs.c
-    found = _read(connection, syncs.pair == pair, syncs.audited == 1)
-    return found[-1].finished if found else None
+    found = _read(connection, syncs.pair == pair, syncs.audited > 0, syncs.finished.is_not(None))
+    return found[-1] if found else None
 
 
 def alive(begun: Begun) -> bool:

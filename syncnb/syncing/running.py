@@ -32,7 +32,7 @@ from syncnb.syncing.leasing import Lease, leased
 from syncnb.syncing.passing import Passed, advance, excused
 from syncnb.syncing.spooling import Spool
 from syncnb.syncing.synced import Synced, Waiting
-from syncnb.syncing.touching import Backlog, backlog_of, local_keys, waiting_rows
+from syncnb.syncing.touching import Backlog, backlog_of, come_again, local_keys, waiting_rows
 from syncnb.syncing.upserting import Upsert, upserted
 from syncnb.syncing.wishes import Direction, Wishes
 from syncnb.values.rules import Side
@@ -176,7 +176,8 @@ class _Sync:
     wishes: Wishes
     caller: str
     backlog: Backlog = field(default_factory=Backlog)
-    audited: bool = False
+    audited: int = 0
+    """Whether a push compared everything, and whether it left open what no log brings again."""
     mark: str | None = None
     resolved: set[tuple[str, str]] = field(default_factory=set)
     """Conflicts that were counted already, when the other direction meets them again."""
@@ -244,6 +245,9 @@ class _Sync:
             backlog, open_in = self.backlog if push else Backlog(), drawn if only is None else left
             waiting, done = waiting_rows(now, left, report, backlog, open_in, self._partners, excused(passed))
             self._keep(d if only is None else None, before, passed, keys, done, push=push)
+            if push and only is None:
+                again = come_again(waiting, self.backlog.without(done), [table.pair for table in d.tables])
+                self.audited = journal.AUDITED if again else journal.LEFT_OPEN
         return self._told(into, keeper, number, d, drawn, report, proof, waiting, done)
 
     def _diff(self, *, witness: Spool | None, only: Mapping[str, Keys] | None = None) -> Diff:
@@ -292,7 +296,6 @@ class _Sync:
             if push and self.backlog.pending is not None and self.lease.holder == self.local:
                 mark = acknowledge_in(writer, self.backlog.pending, done)  # type: ignore[arg-type]
                 self.mark = self.backlog.written(mark)
-            self.audited = self.audited or whole is not None
             writer.commit()
         reach("sync-kept")
 

@@ -1,7 +1,7 @@
 """What is pending in local, which rows that is, and which of them have not reached their end."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Partners: TypeAlias = Callable[[TablePair, set[str | None]], Mapping[str | None, str]]
 
-__all__ = ["Backlog", "backlog_of", "local_keys", "waiting_rows"]
+__all__ = ["Backlog", "backlog_of", "come_again", "local_keys", "waiting_rows"]
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,24 @@ def backlog_of(local: Store, remote: Store, wishes: "Wishes", holder: WritableSt
     why = (
         "for the first time" if audit is None
         else "capture may have missed something" if not found.complete
-        else f"the last time was {audit:%Y-%m-%d %H:%M}Z" if audit + wishes.audit_every <= clock.now()
+        else "the last time left rows open" if audit.audited == journal.LEFT_OPEN
+        else f"the last time was {audit.ended:%Y-%m-%d %H:%M}Z" if audit.ended + wishes.audit_every <= clock.now()
         else f"{odd[0].name} is tracked by another key than it is compared by" if odd
         else ""
     )  # fmt: skip
     return Backlog(found, rows, keys, bool(why), why)
+
+
+def come_again(waiting: Iterable[Waiting], left: Backlog, pairs: Iterable[TablePair]) -> bool:
+    """Whether every row that waits is still in the log of changes, so that the next run meets it."""
+    known = {
+        (table.label, row.key_text)
+        for pair in pairs
+        for row in left.rows
+        for table in (pair.local, pair.remote)
+        if row.table == pair.local.name
+    }
+    return all((each.table, each.key) in known for each in waiting)
 
 
 def local_keys(

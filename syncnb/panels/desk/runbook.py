@@ -1,15 +1,15 @@
 """What was clicked, as a notebook of the seven headings that runs on its own and writes nothing until it is told."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from syncnb.errors import PlanError
 from syncnb.panels.desk.calls import Call, Name, literal
 from syncnb.rendering import Cell, Sheet
+from syncnb.rendering.notebooks import notebook, write_new
 from syncnb.stores.port import Store
 from syncnb.stores.sqlite import SQLiteStore
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Runbook", "write"]
 
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CellOf = tuple[str, str, str]
 """Heading, kind (markdown, code, or parameters), source."""
 
@@ -58,29 +57,8 @@ def write(desk: "Desk", path: Path) -> Runbook:
     if not path.parent.is_dir():
         raise PlanError(f"there is no folder for {path.name}", hint="make it first")
     cells = tuple(_cells(desk, story, path.parent.resolve()))
-    book = {
-        "cells": [_json(at, cell) for at, cell in enumerate(cells)],
-        "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    # "x": nobody's file is overwritten, whoever was faster.
-    with path.open("x", encoding="utf-8") as file:
-        file.write(json.dumps(book, indent=1, ensure_ascii=False) + "\n")
+    write_new(path, notebook((kind, source) for _, kind, source in cells))
     return Runbook(path.name, cells)
-
-
-def _json(at: int, cell: CellOf) -> dict[str, Any]:
-    _, kind, source = cell
-    told: dict[str, Any] = {
-        "id": f"cell-{at}",
-        "metadata": {},
-        "source": source.strip().splitlines(keepends=True),
-    }
-    if kind == "markdown":
-        return {"cell_type": "markdown", **told}
-    tags = {"tags": ["parameters"]} if kind == "parameters" else {}
-    return {"cell_type": "code", **told, "metadata": tags, "execution_count": None, "outputs": []}
 
 
 @dataclass(frozen=True)
