@@ -168,7 +168,12 @@ def _without_columns(
     )
     words = f"add {', '.join(missing)}, fill it, then add a unique rule on ({', '.join(p.text for p in target.parts)})"
     return Explanation(
-        table.label, str(target), tuple(shown), repair=words, remedies=tuple(steps), cause="missing_unique_constraint"
+        table.label,
+        str(target),
+        tuple(shown),
+        repair=words,
+        remedies=tuple(steps),
+        cause="missing_unique_constraint",
     )
 
 
