@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from syncnb.connecting import connect
     from syncnb.diagnosing import Explanation, Finding, Findings, diagnose, explain_conflict
     from syncnb.examples import demo
+    from syncnb.filters import Condition, col
     from syncnb.journal.history import Runs, history
     from syncnb.journal.purging import purge
     from syncnb.migrating import migrate
@@ -61,6 +62,7 @@ __all__ = [
     "Acceptance",
     "Block",
     "Change",
+    "Condition",
     "ConnectError",
     "Damage",
     "Diff",
@@ -96,6 +98,7 @@ __all__ = [
     "acknowledge",
     "agree",
     "apply",
+    "col",
     "complete",
     "conflict_target",
     "connect",
@@ -180,6 +183,8 @@ _HOMES = {
     "Findings": "syncnb.diagnosing",
     "diagnose": "syncnb.diagnosing",
     "explain_conflict": "syncnb.diagnosing",
+    "Condition": "syncnb.filters",
+    "col": "syncnb.filters",
     "connect": "syncnb.connecting",
     "demo": "syncnb.examples",
     "Schema": "syncnb.schema",

@@ -9,11 +9,12 @@ from syncnb.schema import Column, Table
 from syncnb.stores.postgres_copy import QUOTED, copy_out, qualified, selected
 from syncnb.stores.postgres_staging import unlimited
 from syncnb.stores.postgres_text import as_text
+from syncnb.values.raw import Raw
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["key_query", "put_keys"]
+__all__ = ["key_query", "put_keys", "put_values", "where_setting"]
 
 
 def put_keys(connection: "Connection[Any]", keys: Sequence[pa.Array]) -> None:
@@ -21,6 +22,18 @@ def put_keys(connection: "Connection[Any]", keys: Sequence[pa.Array]) -> None:
     for at, values in enumerate(keys):
         query = "SELECT set_config(%s, %s::text[]::text, true) IS NULL"
         connection.execute(query, (_setting(at), as_text(values)))
+
+
+def put_values(connection: "Connection[Any]", values: Sequence[Raw]) -> None:
+    """Lay the values of a condition into settings of this transaction."""
+    for at, value in enumerate(values):
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        connection.execute("SELECT set_config(%s, %s, true) IS NULL", (f"syncnb.where_{at}", text))
+
+
+def where_setting(number: int) -> str:
+    """Where the n-th value of a condition lies: text, to be cast."""
+    return f"current_setting('syncnb.where_{number:d}')"
 
 
 def _setting(part: int) -> str:
