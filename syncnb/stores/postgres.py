@@ -16,12 +16,11 @@ import pyarrow as pa
 from syncnb.errors import ConnectError, ReadError
 from syncnb.filters import Condition
 from syncnb.schema import Column, Schema, Table
-from syncnb.stores.filtering import pushed
 from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
-from syncnb.stores.postgres_keys import key_query, put_keys, put_values, where_setting
+from syncnb.stores.postgres_keys import key_query, put_keys, where_query
 from syncnb.stores.postgres_parameters import Parameters
 from syncnb.stores.postgres_sequences import greatest
 
@@ -245,19 +244,11 @@ class PostgresReader:
         """
         chosen = [table.column(name) for name in columns]
         self._free()
-        wanted = self._wanted(table, where)
+        with self._translated(table.label):
+            wanted = where_query(self._connection, table, where)
         query = copy_query(table, chosen, [table.column(name) for name in order], wanted)
         self._stream = _Stream(self._copied(query, table, chosen), table.label)
         return self._stream
-
-    def _wanted(self, table: Table, where: Condition | None) -> str:
-        """What of a condition the server can do; its values lie in settings of this transaction."""
-        found = pushed(where, table, "postgresql", where_setting) if where is not None else None
-        if found is None:
-            return ""
-        with self._translated(table.label):
-            put_values(self._connection, found.values)
-        return found.sql
 
     def clock_offset(self) -> timedelta:
         """How far the server's clock is ahead of ours, by one question; 0 where the way there explains it."""
