@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from syncnb.connecting import connect
     from syncnb.diagnosing import Explanation, Finding, Findings, diagnose, explain_conflict
     from syncnb.examples import demo
+    from syncnb.filters import Condition, col
     from syncnb.journal.history import Runs, history
     from syncnb.journal.purging import purge
     from syncnb.migrating import migrate
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         Remedy,
         Report,
         complete,
+        conflict_target,
         count,
         remedy,
         unique,
@@ -62,6 +64,7 @@ __all__ = [
     "Acceptance",
     "Block",
     "Change",
+    "Condition",
     "ConnectError",
     "Damage",
     "Desk",
@@ -99,7 +102,9 @@ __all__ = [
     "acknowledge",
     "agree",
     "apply",
+    "col",
     "complete",
+    "conflict_target",
     "connect",
     "count",
     "demo",
@@ -167,6 +172,7 @@ _HOMES = {
     "row": "syncnb.steps",
     "remedy": "syncnb.steps",
     "complete": "syncnb.steps",
+    "conflict_target": "syncnb.steps",
     "count": "syncnb.steps",
     "unique": "syncnb.steps",
     "roll_call": "syncnb.verifying",
@@ -184,6 +190,8 @@ _HOMES = {
     "Findings": "syncnb.diagnosing",
     "diagnose": "syncnb.diagnosing",
     "explain_conflict": "syncnb.diagnosing",
+    "Condition": "syncnb.filters",
+    "col": "syncnb.filters",
     "connect": "syncnb.connecting",
     "demo": "syncnb.examples",
     "Schema": "syncnb.schema",

@@ -16,6 +16,7 @@ from syncnb.comparing.accepting import accepted_here
 from syncnb.comparing.collecting import Collector, Witness
 from syncnb.comparing.describing import Children, described, in_conflict
 from syncnb.comparing.entities import Entities, Known
+from syncnb.comparing.filtering import Filter, crossing, filters_of
 from syncnb.comparing.knowing import known_ids
 from syncnb.comparing.parting import Part
 from syncnb.comparing.partitioning import compare_shares, tokens
@@ -24,6 +25,7 @@ from syncnb.comparing.selecting import Keys, Selection
 from syncnb.comparing.settling import Settled
 from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.errors import SyncnbError
+from syncnb.filters import Condition
 from syncnb.matching import Matched, Names, Told, families, ids_told, match
 from syncnb.stores.port import Reader, Store
 from syncnb.values.raw import Raw, to_python
@@ -47,6 +49,7 @@ def diff(
     limit: int | None = None,
     ids: "str | Sequence[str] | Mapping[str, Any] | None" = None,
     base: bool = True,
+    where: "Condition | Mapping[str, Condition] | None" = None,
     touch: "Names | Mapping[str, Names]" = (),
     partial: bool = False,
     schemas: Sequence[str] | None = None,
@@ -68,6 +71,8 @@ def diff(
         single ids. With `key=` told as well, that identifies the rows, and their ids are not compared.
     base: whether to use what both sides last agreed on, where that is kept (`sn.agree`, `sn.sync`): then it is
         known who changed what. Without it a row that one side lacks may be new here or deleted there.
+    where: only rows of which this is true, such as `sn.col("org") == 7`, or `{table: condition}`, by compared columns.
+        Each side is asked by its own values; a row that one side has outside of it is told as not compared.
     touch: bookkeeping columns of remote, such as `last_synced_at`, told like `ignore`: not compared, and stamped by
         a plan into remote in every row that local has, changed or not.
     partial: local is only a part, such as a payload: what it does not have is not missing, and not told. Of a remote
@@ -88,6 +93,7 @@ def diff(
         ignore=ignore,
         tolerance=tolerance or {},
         ids=ids,
+        where=where,
         touch=touch,
     )
     return diff_told(
@@ -131,10 +137,14 @@ def diff_told(
             if only is not None:
                 chosen = Selection(matched.pairs, readers, only, memory, known, remote.dialect)
             part = Part(readers, remote.dialect) if partial else None
-            comparison = _Comparison(told, readers, limit, counter, known, memory, witness, chosen, part)
+            filters = filters_of(matched.pairs, told.where)
+            comparison = _Comparison(
+                told, readers, limit, counter, known, memory, witness, chosen, part, filters
+            )
             tables = comparison.of(matched.pairs)
             if part is not None:
                 tables = tuple(map(part.cut, tables))
+            tables = tuple(crossing(t, filters[t.name], readers) if t.name in filters else t for t in tables)
             if chosen is not None:
                 tables = tuple(map(chosen.concerned, tables))
             accepted, now = accepted_here((local, remote), (here, there)), clock.now()
@@ -198,6 +208,7 @@ class _Comparison:
     witness: Witness | None = None
     selection: Selection | None = None
     part: Part | None = None
+    filters: Mapping[str, Filter] = field(default_factory=dict)
     ids: dict[str, Ids] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
     found: dict[str, "_Found"] = field(default_factory=dict)
@@ -268,13 +279,23 @@ class _Comparison:
         return Collector(pair, limit=self.limit, entities=entities, witness=self.witness)
 
     def _batches(self, pair: TablePair, side: Side, *, ordered: bool) -> Generator[pa.RecordBatch]:
+        wanted = self.filters.get(pair.name)
+        if wanted is None:
+            yield from self._all_batches(pair, side, ordered=ordered)
+            return
+        for batch in self._all_batches(pair, side, ordered=ordered, where=wanted.pushed(side)):
+            yield wanted.kept(batch, side)
+
+    def _all_batches(
+        self, pair: TablePair, side: Side, *, ordered: bool, where: Condition | None = None
+    ) -> Generator[pa.RecordBatch]:
         if self.selection is not None:
             yield from self.selection.rows(pair, side)
             return
         if side == "remote" and self.part is not None and self.part.asks(pair):
             yield from self.part.rows(pair)
             return
-        for batch in _batches(pair, side, self.readers[side], ordered=ordered):
+        for batch in _batches(pair, side, self.readers[side], ordered=ordered, where=where):
             self.children.count(pair, side, batch.columns)
             yield batch
 
@@ -305,11 +326,13 @@ class _Found:
     seconds: float = 0.0
 
 
-def _batches(pair: TablePair, side: Side, reader: Reader, *, ordered: bool) -> Generator[pa.RecordBatch]:
+def _batches(
+    pair: TablePair, side: Side, reader: Reader, *, ordered: bool, where: Condition | None = None
+) -> Generator[pa.RecordBatch]:
     table = pair.local if side == "local" else pair.remote
     names = [_on(side, column).name for column in pair.columns]
     order = [_on(side, column).name for column in pair.key] if ordered else []
-    yield from reader.batches(table, names, order=order)
+    yield from reader.batches(table, names, order=order, where=where)
 
 
 def _on(side: Side, column: ColumnPair) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from syncnb.errors import SchemaError
+from syncnb.filters import Condition
 from syncnb.schema import Table, fold
 
 __all__ = ["Names", "Told", "Zones", "check_names", "did_you_mean", "for_table", "listed", "read_match_file"]
@@ -29,6 +30,8 @@ class Told:
     tolerance: Mapping[str, Any] = field(default_factory=dict)
     ids: "str | Sequence[str] | Mapping[str, Any] | None" = None
     """Tables whose ids each side makes on its own, or a word for single ids."""
+    where: "Condition | Mapping[str, Condition] | None" = None
+    """Only these rows, of all tables or by table."""
     touch: "Names | Mapping[str, Names]" = ()
     """Bookkeeping columns of remote: not compared, and stamped in every row that local has."""
 

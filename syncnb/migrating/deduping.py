@@ -44,7 +44,7 @@ def dedupe(drawing: Drawing, remedy: Remedy) -> None:
         raise PlanError(f"no key tells the rows of {table.label} apart", hint="add a primary key first")
     rows = _read(drawing, table, [c.name for c in table.columns if c.readable and c.generated is None])
     groups = list(_groups(drawing, table, columns, rows, alike=not remedy.nulls_distinct))
-    drawing.deduped.add((table.label, columns))
+    drawing.deduped.add((table.label, columns, not remedy.nulls_distinct))
     if not groups:
         drawing.skip(table, f"remove duplicates of {names(columns)}", "no two rows share them")
         return

@@ -62,7 +62,8 @@ class Drawing:
     """By table and column: what earlier steps make of it."""
     filled: set[tuple[str, str]] = field(default_factory=set)
     """Columns that will be NOT NULL."""
-    deduped: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+    deduped: set[tuple[str, tuple[str, ...], bool]] = field(default_factory=set)
+    """Table and columns of which duplicates go, and whether NULL counted as equal."""
     counts: dict[str, int] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     """SQLite: the CREATE texts of tables as earlier steps leave them."""
@@ -227,6 +228,25 @@ def fill(drawing: Drawing, remedy: Remedy) -> None:
         _fill(drawing, table, step, coming)
 
 
+def _check_standing(drawing: Drawing, table: Table, after: Coming) -> None:
+    """Raise PlanError where filled rows would run into each other under a rule that stands already."""
+    for rule in table.rules:
+        if after.name not in rule.columns or rule.where or not rule.valid or not after.there:
+            continue
+        coming = [after if name == after.name else drawing.column(table, name) for name in rule.columns]
+        groups, rows = measuring.duplicates(
+            drawing.connection, path_of(table), coming, nulls_equal=not rule.nulls_distinct
+        )
+        if groups:
+            others = tuple(name for name in rule.columns if name != after.name)
+            by = (after.source, *others) if after.source else rule.columns
+            raise PlanError(
+                f"filled, {rows:,} rows of {table.label} would share {groups:,} values of {names(rule.columns)}, "
+                f"which {rule.name} forbids",
+                hint=f"first, in a plan of its own: remedy('dedupe', {table.label!r}, {by!r}) with keep='…'",
+            )
+
+
 def _fill(drawing: Drawing, table: Table, step: Step, coming: Coming) -> None:
     name = step.columns[0]
     rows = measuring.fillable(drawing.connection, step, there=coming.there)
@@ -243,6 +263,7 @@ def _fill(drawing: Drawing, table: Table, step: Step, coming: Coming) -> None:
             f"no key tells the rows of {table.label} apart, so that filled ones could not be taken back",
             hint="add a primary key first",
         )
+    _check_standing(drawing, table, after)
     left = measuring.nulls(drawing.connection, path_of(table), after)
     told = measuring.first_rows(drawing.connection, step, key, there=coming.there, rows=IN_SIGHT)
     shown = Block(

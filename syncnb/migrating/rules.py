@@ -122,7 +122,12 @@ def _tell_nulls(drawing: Drawing, table: Table, remedy: Remedy) -> None:
 
 
 def _check_duplicates(drawing: Drawing, table: Table, remedy: Remedy) -> None:
-    if (table.label, tuple(remedy.columns)) in drawing.deduped:
+    done = {
+        alike
+        for label, columns, alike in drawing.deduped
+        if (label, columns) == (table.label, tuple(remedy.columns))
+    }
+    if True in done or (done and remedy.nulls_distinct):
         return
     coming = [drawing.column(table, name) for name in remedy.columns]
     groups, rows = measuring.duplicates(
@@ -131,7 +136,8 @@ def _check_duplicates(drawing: Drawing, table: Table, remedy: Remedy) -> None:
     if groups:
         raise PlanError(
             f"{rows:,} rows of {table.label} share {groups:,} values of {names(remedy.columns)}",
-            hint=f"add remedy('dedupe', {table.label!r}, {tuple(remedy.columns)!r}) and keep='…'",
+            hint=f"add remedy('dedupe', {table.label!r}, {tuple(remedy.columns)!r}"
+            f"{'' if remedy.nulls_distinct else ', nulls_distinct=False'}) and keep='…'",
         )
 
 

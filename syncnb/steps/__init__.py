@@ -6,7 +6,17 @@ from syncnb.steps.contests import Contest, Cut
 from syncnb.steps.events import Outcome, Refusal, Report
 from syncnb.steps.hazards import Hazard
 from syncnb.steps.id_maps import IdMap
-from syncnb.steps.proof import Expectation, Line, Proof, complete, count, none_lost, row, unique
+from syncnb.steps.proof import (
+    Expectation,
+    Line,
+    Proof,
+    complete,
+    conflict_target,
+    count,
+    none_lost,
+    row,
+    unique,
+)
 from syncnb.steps.remedies import Remedy, remedy
 from syncnb.steps.rolls import RollCall
 from syncnb.steps.schema_steps import Skipped, Stage, Step
@@ -34,6 +44,7 @@ __all__ = [
     "Step",
     "Verb",
     "complete",
+    "conflict_target",
     "count",
     "none_lost",
     "remedy",

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "Complete", "Count", "Expectation", "HasRow", "Line", "NoneLost", "Proof", "Unique",
-    "complete", "count", "none_lost", "row", "unique",
+    "Complete", "ConflictTarget", "Count", "Expectation", "HasRow", "Line", "NoneLost", "Proof", "Unique",
+    "complete", "conflict_target", "count", "none_lost", "row", "unique",
 ]  # fmt: skip
 
 
@@ -30,6 +30,14 @@ class Unique:
 
     table: str
     key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictTarget:
+    """An upsert by these columns finds its unique rule, and NULL equals NULL under it."""
+
+    table: str
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class NoneLost:
 
 MARKS: dict[bool | None, tuple[str, str]] = {True: ("✓", "good"), False: ("✗", "bad"), None: ("·", "partial")}
 
-Expectation: TypeAlias = Complete | Unique | Count | HasRow | NoneLost
+Expectation: TypeAlias = Complete | ConflictTarget | Unique | Count | HasRow | NoneLost
 
 
 def complete(table: str, column: str) -> Complete:
@@ -70,6 +78,11 @@ def complete(table: str, column: str) -> Complete:
 def unique(table: str, key: str | Sequence[str]) -> Unique:
     """Expect that no two rows agree in these columns."""
     return Unique(table, (key,) if isinstance(key, str) else tuple(key))
+
+
+def conflict_target(table: str, columns: str | Sequence[str]) -> ConflictTarget:
+    """Expect that `ON CONFLICT (columns)` finds a unique rule, under which no two rows with NULL are let through."""
+    return ConflictTarget(table, (columns,) if isinstance(columns, str) else tuple(columns))
 
 
 def count(table: str, rows: int) -> Count:

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from syncnb.errors import ConnectError, ReadError, SchemaError
+from syncnb.filters import Condition
 from syncnb.schema import Column, Schema, Table, UniqueRule
 from syncnb.stores.frame_columns import Source, kind_of, raw, sortable
 from syncnb.stores.port import BATCH_ROWS
@@ -114,7 +115,12 @@ class FrameReader:
         return self._frames[table.name].rows <= rows
 
     def batches(
-        self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
+        self,
+        table: Table,
+        columns: Sequence[str],
+        *,
+        order: Sequence[str] = (),
+        where: Condition | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The rows in raw form, sorted where the values of `order` have an order in Arrow.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from syncnb.filters import Condition
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block
 
@@ -58,9 +59,16 @@ class Reader(Protocol):
         ...
 
     def batches(
-        self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
+        self,
+        table: Table,
+        columns: Sequence[str],
+        *,
+        order: Sequence[str] = (),
+        where: Condition | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The rows, `BATCH_ROWS` at a time, in raw form (see `syncnb.values.raw`), columns as asked.
+
+        where: rows of which it is not true may be left out, as far as the store can; whoever asks looks again.
 
         `order` names columns; text sorts by code point (as far as the engine can), NULL first.
         The order is asked for, not promised: whoever merges must check.

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from syncnb.errors import ConnectError, ReadError
+from syncnb.filters import Condition
 from syncnb.schema import Column, Schema, Table
 from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
-from syncnb.stores.postgres_keys import key_query, put_keys
+from syncnb.stores.postgres_keys import key_query, put_keys, where_query
 from syncnb.stores.postgres_parameters import Parameters
 from syncnb.stores.postgres_sequences import greatest
 from syncnb.watching import watched
@@ -234,15 +235,22 @@ class PostgresReader:
         return row is not None and row[0] <= rows
 
     def batches(
-        self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
+        self,
+        table: Table,
+        columns: Sequence[str],
+        *,
+        order: Sequence[str] = (),
+        where: Condition | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The rows in raw form, by COPY. Raises ReadError where the table cannot be read to its end.
 
         One stream at a time: whatever is asked next ends this one, and reading on from it is then an error.
         """
         chosen = [table.column(name) for name in columns]
-        query = copy_query(table, chosen, [table.column(name) for name in order])
         self._free()
+        with self._translated(table.label):
+            wanted = where_query(self._connection, table, where)
+        query = copy_query(table, chosen, [table.column(name) for name in order], wanted)
         self._stream = _Stream(self._copied(query, table, chosen), table.label)
         return self._stream
 

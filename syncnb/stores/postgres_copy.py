@@ -74,11 +74,12 @@ def qualified(table: Table) -> str:
     return QUOTED(table.name) if table.schema is None else f"{QUOTED(table.schema)}.{QUOTED(table.name)}"
 
 
-def copy_query(table: Table, columns: Sequence[Column], order: Sequence[Column] = ()) -> str:
-    """The COPY that sends `columns` of all rows."""
+def copy_query(table: Table, columns: Sequence[Column], order: Sequence[Column] = (), where: str = "") -> str:
+    """The COPY that sends `columns` of all rows, or of those that `where` lets through."""
     chosen = ", ".join(map(selected, columns))
     ordered = f" ORDER BY {', '.join(map(_sort_key, order))}" if order else ""
-    return copy_out(f"SELECT {chosen} FROM {qualified(table)} AS t{ordered}", table)  # noqa: S608 - names, quoted
+    filtered = f" WHERE {where}" if where else ""
+    return copy_out(f"SELECT {chosen} FROM {qualified(table)} AS t{filtered}{ordered}", table)  # noqa: S608 - names, quoted
 
 
 def copy_out(query: str, table: Table) -> str:

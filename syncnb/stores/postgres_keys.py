@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from syncnb.filters import Condition
 from syncnb.schema import Column, Table
+from syncnb.stores.filtering import pushed
 from syncnb.stores.postgres_copy import QUOTED, copy_out, qualified, selected
 from syncnb.stores.postgres_staging import unlimited
 from syncnb.stores.postgres_text import as_text
@@ -13,7 +15,7 @@ from syncnb.stores.postgres_text import as_text
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["key_query", "put_keys"]
+__all__ = ["key_query", "put_keys", "where_query"]
 
 
 def put_keys(connection: "Connection[Any]", keys: Sequence[pa.Array]) -> None:
@@ -21,6 +23,20 @@ def put_keys(connection: "Connection[Any]", keys: Sequence[pa.Array]) -> None:
     for at, values in enumerate(keys):
         query = "SELECT set_config(%s, %s::text[]::text, true) IS NULL"
         connection.execute(query, (_setting(at), as_text(values)))
+
+
+def where_query(connection: "Connection[Any]", table: Table, where: Condition | None) -> str:
+    """What of a condition the server can do, as SQL; its values are laid into settings of this transaction."""
+    found = pushed(where, table, "postgresql", _where_setting) if where is not None else None
+    for at, value in enumerate(found.values if found is not None else ()):
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        connection.execute("SELECT set_config(%s, %s, true) IS NULL", (f"syncnb.where_{at}", text))
+    return found.sql if found is not None else ""
+
+
+def _where_setting(number: int) -> str:
+    """Where the n-th value of a condition lies: text, to be cast."""
+    return f"current_setting('syncnb.where_{number:d}')"
 
 
 def _setting(part: int) -> str:

@@ -13,7 +13,9 @@ import pyarrow as pa
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from syncnb.errors import ConnectError
+from syncnb.filters import Condition
 from syncnb.schema import Schema, Table
+from syncnb.stores.filtering import pushed
 from syncnb.stores.port import BATCH_ROWS, Identity
 from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
@@ -193,7 +195,12 @@ class SQLiteReader:
             raise read_error(self._name, table.name, 0, error) from None
 
     def batches(
-        self, table: Table, columns: Sequence[str], *, order: Sequence[str] = ()
+        self,
+        table: Table,
+        columns: Sequence[str],
+        *,
+        order: Sequence[str] = (),
+        where: Condition | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The rows in raw form; after the columns of `order` by rowid, so that each run has the same order.
 
@@ -202,7 +209,9 @@ class SQLiteReader:
         names = list(columns)
         parts: list[pa.RecordBatch] = []
         rows = size = 0
-        for part in self._slices(table, _select(table, names, order), names):
+        found = pushed(where, table, "sqlite", lambda _: "?") if where is not None else None
+        sql, values = _select(table, names, order, found.sql if found else ""), found.values if found else ()
+        for part in self._slices(table, sql, names, values):
             parts.append(part)
             rows += part.num_rows
             size += part.nbytes
@@ -316,10 +325,11 @@ def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([concat(column) for column in columns], names=parts[0].schema.names)
 
 
-def _select(table: Table, columns: Sequence[str], order: Sequence[str]) -> str:
+def _select(table: Table, columns: Sequence[str], order: Sequence[str], where: str = "") -> str:
     # With the table's alias before it: SQLite takes a bare quoted name that is no column for a text.
     wanted = ", ".join(f"t.{_quote(table.column(name).name)}" for name in columns)
     sql = f"SELECT {wanted} FROM main.{_quote(table.name)} AS t"  # noqa: S608
+    sql += f" WHERE {where}" if where else ""
     if not order:
         return sql
     keys = [f"t.{_quote(table.column(name).name)} COLLATE BINARY" for name in order]

@@ -106,6 +106,11 @@ def sync(
     if here.dialect == "frame":
         upsert = Upsert(history_table, rest=rest, deletes=deletes)
         return upserted(here, there, wishes, upsert, direction, caller_of(caller))
+    if told.get("where") is not None:
+        raise PlanError(
+            "what two databases agree on is kept for whole tables",
+            hint="where= is for sn.diff, and for payloads",
+        )
     if history_table or rest or deletes or told.get("touch"):
         raise PlanError(
             "touch=, history_table=, rest= and deletes= are for a payload",

@@ -11,9 +11,20 @@ from syncnb.errors import PlanError
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
 from syncnb.steps.codec import parse
-from syncnb.steps.proof import Complete, Count, Expectation, HasRow, Line, NoneLost, Proof, Unique
+from syncnb.steps.proof import (
+    Complete,
+    ConflictTarget,
+    Count,
+    Expectation,
+    HasRow,
+    Line,
+    NoneLost,
+    Proof,
+    Unique,
+)
 from syncnb.stores.digesting import table_digest
 from syncnb.stores.port import Reader, Store
+from syncnb.stores.probing import Probing
 from syncnb.values.kinds import Kind
 from syncnb.values.pairing import rule_for
 from syncnb.values.raw import Raw, from_python, to_python
@@ -35,7 +46,8 @@ def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ())
     """Read again what a run wrote, in one new snapshot, and say line by line whether it is there.
 
     r: the report of a run, or its number. expect: more that shall hold: `sn.complete(table, column)`,
-        `sn.unique(table, key)`, `sn.count(table, n)`, `sn.row(table, where, values)`, `sn.none_lost(roll)`.
+        `sn.unique(table, key)`, `sn.conflict_target(table, columns)`, `sn.count(table, n)`,
+        `sn.row(table, where, values)`, `sn.none_lost(roll)`.
 
     Writes nothing. A row that was changed after the run fails its line: that is what a proof is for.
     Raises PlanError where the run is not in the journal.
@@ -247,8 +259,36 @@ def _has_row(reader: Reader, table: Table, wanted: HasRow) -> Line:
     return Line(good, wanted.says or f"{table.label}: the row {where}", expected, seen)
 
 
+def _conflict_target(reader: Reader, table: Table, wanted: ConflictTarget) -> Line:
+    """Whether the engine finds a rule for an upsert, and whether NULL can slip through it."""
+    what = f"{table.label}: ON CONFLICT ({', '.join(wanted.columns)}) finds its unique rule"
+    expected = "a rule under which NULL equals NULL"
+    if not isinstance(reader, Probing):
+        return Line(ok=False, what=what, expected=expected, found="a frame has no rules")
+    probe = reader.probe()
+    said = probe.arbiters(table, wanted.columns, None)
+    if said is None or not said.matches:
+        return Line(ok=False, what=what, expected=expected, found=said.why if said else "it cannot be asked")
+    fits = [
+        index
+        for index in probe.indexes(table)
+        if index.unique and index.valid and set(index.parts) == set(wanted.columns)
+    ]
+    open_to_null = [
+        index
+        for index in fits
+        if index.nulls_distinct and any(table.column(name).nullable for name in index.columns)
+    ]
+    named = [f"{i.name}{'' if i.nulls_distinct else ' NULLS NOT DISTINCT'}" for i in fits]
+    found = ", ".join(named) or "it takes the target"
+    if open_to_null and len(open_to_null) == len(fits):
+        return Line(ok=False, what=what, expected=expected, found=f"{found}: rows with NULL never conflict")
+    return Line(ok=True, what=what, expected=expected, found=found)
+
+
 CHECKS: dict[type, Callable[[Reader, Table, Any], Line]] = {
     Complete: _complete,
+    ConflictTarget: _conflict_target,
     Unique: _unique,
     Count: _count,
     HasRow: _has_row,

@@ -5,18 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import syncnb as sn
-from syncnb.examples.missing_constraint import TARGETS
+from syncnb.examples.missing_constraint import INDEXES, TARGETS
 from syncnb.stores.alterers import objects
 
-INDEXES = {
-    "idx_integration_products_wand_source": ("integration_products", "wand_source_id"),
-    "idx_integration_products_external_id": ("integration_products", "external_id"),
-    "idx_integration_products_last_synced": ("integration_products", "last_synced_at"),
-    "idx_integration_modifiers_wand_source": ("integration_modifiers", "wand_source_id"),
-    "idx_integration_modifiers_external_id": ("integration_modifiers", "external_id"),
-    "idx_integration_discounts_wand_source": ("integration_discounts", "wand_source_id"),
-    "idx_integration_discounts_external_id": ("integration_discounts", "external_id"),
-}
+__all__ = ["COUNTS", "INDEXES", "catalogue", "repair"]
+
 COUNTS = {"integration_products": 425, "integration_modifiers": 685, "integration_discounts": 10}
 
 

@@ -1,12 +1,15 @@
 """Incident 2: the columns, their values, the rules over them, and all of it taken back."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import syncnb as sn
 from syncnb.embedded import available
 from syncnb.examples import homes
+from syncnb.examples.missing_constraint import TARGETS, payload
+from syncnb.examples.missing_constraint.service import constraint_first
 from tests.migrating.scene import COUNTS, INDEXES, catalogue, repair
 
 pytestmark = pytest.mark.skipif(not available(), reason="no PostgreSQL here")
@@ -147,3 +150,41 @@ def test_values_written_since_go_only_where_that_is_allowed() -> None:
     with pytest.raises(sn.PlanError, match="lossy"):
         sn.apply(back, remote)
     assert sn.apply(back, remote, allow=("lossy",)).status == "applied"
+
+
+@pytest.mark.parametrize(("name", "engine"), SCENES.values(), ids=SCENES)
+def test_after_the_repair_two_syncs_insert_update_and_double_nothing(name: str, engine: str) -> None:
+    _, remote = sn.demo(name, remote=engine)  # type: ignore[arg-type]
+    told: dict[str, Any] = {
+        "key": TARGETS, "touch": ["last_synced_at"], "source": "QU POs", "history_table": "integration_sync_history",
+    }  # fmt: skip
+    hasty = constraint_first(remote, payload(1)).set_index("table")
+    assert hasty.loc["integration_modifiers", "doubled"] == 685, (
+        "the trap: no error, and every row is there twice"
+    )
+    if name == "missing_constraint":
+        with pytest.raises(sn.SchemaError, match="wand_source_id"):
+            sn.sync(payload(1), remote, **told)
+    report = sn.apply(sn.migrate(remote, repair(remote)), remote, allow=ALLOW)
+    targets = [sn.conflict_target(table, target) for table, target in TARGETS.items()]
+    if engine == "postgresql":
+        assert sn.verify(report, remote, expect=targets)
+    first, second, third = (sn.sync(payload(number), remote, **told) for number in (1, 2, 2))
+    counts = [
+        done.counts[["inserted", "updated", "unchanged"]].sum().tolist() for done in (first, second, third)
+    ]
+    assert counts == [[21, 52, 1068], [0, 14, 1127], [0, 0, 1141]]
+    things = [sn.unique(table, target) for table, target in TARGETS.items()]
+    assert sn.verify(third.number, remote, expect=things)
+    runs = sn.history(remote).frame
+    assert runs[runs["source"] == "QU POs"]["status"].tolist()[-3:] == ["success"] * 3
+    with remote.reading() as reader:
+        table = reader.schema()["integration_sync_history"]
+        lines = [
+            row
+            for b in reader.batches(table, ["id", "status", "items_synced"], order=["id"])
+            for row in b.to_pylist()
+        ]
+    failed = ["failed"] * (2 if name == "missing_constraint" else 1)
+    assert [line["status"] for line in lines] == ["success", *failed, "success", "success", "success"]
+    assert [line["items_synced"] for line in lines][-3:] == [1141] * 3

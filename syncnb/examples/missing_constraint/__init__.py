@@ -9,7 +9,7 @@ from syncnb.examples.missing_constraint.payloads import payload
 from syncnb.examples.missing_constraint.rows import discounts, history, modifiers, products
 from syncnb.examples.scene import Row, Scene, Side
 
-__all__ = ["MESSAGE", "SCENE", "TARGETS", "payload", "scene"]
+__all__ = ["INDEXES", "MESSAGE", "SCENE", "TARGETS", "payload", "scene"]
 
 REASON = "there is no unique or exclusion constraint matching the ON CONFLICT specification"
 MESSAGE = "\n".join(
@@ -25,6 +25,17 @@ TARGETS = {
     "integration_discounts": ("wand_source_id", "external_id"),
 }
 """The conflict targets of the service."""
+
+INDEXES = {
+    "idx_integration_products_wand_source": ("integration_products", "wand_source_id"),
+    "idx_integration_products_external_id": ("integration_products", "external_id"),
+    "idx_integration_products_last_synced": ("integration_products", "last_synced_at"),
+    "idx_integration_modifiers_wand_source": ("integration_modifiers", "wand_source_id"),
+    "idx_integration_modifiers_external_id": ("integration_modifiers", "external_id"),
+    "idx_integration_discounts_wand_source": ("integration_discounts", "wand_source_id"),
+    "idx_integration_discounts_external_id": ("integration_discounts", "external_id"),
+}
+"""The indexes that came with the repair: table and column by name."""
 
 REMOTE = """
 CREATE TABLE integration_products (
