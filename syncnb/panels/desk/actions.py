@@ -193,6 +193,17 @@ def _choose(desk: "Desk", words: Words) -> list[Call]:
     return trial.calls
 
 
+def _ask(desk: "Desk", words: Words) -> list[Call]:
+    table, key = words["row"]
+    drawn = dict(_last(desk, "p", "sn.plan"))
+    if desk.decisions is None or not drawn:
+        raise PlanError("there is no plan to decide on", hint="draw one first")
+    asked = {name: list(keys) for name, keys in {**(drawn.get("ask") or {}), **desk.decisions.asked}.items()}
+    plain: Any = int(key) if key.isdigit() and str(int(key)) == key else key
+    asked[table] = [*(each for each in asked.get(table, ()) if each != plain), plain]
+    return [Call("p", "sn.plan", (Name("d"),), {**drawn, "ask": asked})]
+
+
 def _edit(desk: "Desk", words: Words) -> list[Call]:
     if desk.decisions is None:
         raise PlanError("there is no plan to edit", hint="draw one first")
@@ -222,7 +233,7 @@ def _identify(desk: "Desk", words: Words) -> list[Call]:
     before, drawn = dict(_last(desk, "d", "sn.diff")), dict(_last(desk, "p", "sn.plan"))
     known = before.get("ids")
     ids = dict(known) if isinstance(known, Mapping) else {}
-    number: Any = int(key) if key.isdigit() else key
+    number: Any = int(key) if key.isdigit() and str(int(key)) == key else key
     ids[table] = {**ids.get(table, {}), number: "same" if said == "same" else "different"}
     if said == "both":
         other = drawn.get("collisions")
@@ -373,6 +384,7 @@ ACTIONS: Mapping[str, Action] = {
         Action("plan", "plan", "Draw the plan", _plan),
         Action("choose", "conflicts", "Decide this row", _choose),
         Action("identify", "conflicts", "Say which thing it is", _identify, button=False),
+        Action("ask", "conflicts", "Leave this row to a person", _ask, button=False),
         Action("edit", "plan", "Edit a value", _edit, button=False),
         Action("apply", "plan", "Apply", _apply, heavy=True),
         Action("verify", "plan", "Read it again", _verify),

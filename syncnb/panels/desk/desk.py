@@ -1,11 +1,13 @@
 """The desk: what is in hand, what may be pressed now and why not, and the Python that does the same."""
 
-from collections.abc import Callable, Mapping
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syncnb.errors import PlanError, SyncnbError
+from syncnb.errors import PlanError, Stopped, SyncnbError, UnknownOutcome
 from syncnb.panels.desk import actions
 from syncnb.panels.desk.calls import Call, needed
 from syncnb.panels.desk.conflicts import Conflicts
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from syncnb.panels.widgets.panel import PanelWidget
 
 __all__ = ["Desk", "panel"]
+
+log = logging.getLogger("syncnb")
 
 
 def panel(
@@ -70,6 +74,8 @@ class Desk:
         self.conflicts = Conflicts(self)
         self._worker = Worker(self._told)
         self._listeners: list[Callable[[], None]] = []
+        self.lock = threading.RLock()
+        """Held while the desk is drawn, which happens in the thread of the work and in the notebook's own."""
 
     # --- what is in hand ---
 
@@ -167,8 +173,13 @@ class Desk:
             calls = actions.calls(self, action, words)
             actions.confirmed(self, action, words)
             hand, value = dict(self.hand), None
-            for call in calls:
-                value = call.run(hand)
+            for at, call in enumerate(calls):
+                try:
+                    value = call.run(hand)
+                except SyncnbError as error:
+                    if self._worker.stopping:
+                        raise _stopped(error, calls[: at + 1], hand) from None
+                    raise
                 self._ran(call, value)
             return value
 
@@ -205,6 +216,14 @@ class Desk:
         )  # fmt: skip
         self.progress = Progress()
         self._changed()
+
+    def refuse(self, error: SyncnbError) -> "Future[Any]":
+        """What cannot even be asked for, such as a field that cannot be read: said as any error is."""
+        refused: Future[Any] = Future()
+        refused.set_exception(error)
+        self.error = error
+        self._changed()
+        return refused
 
     @property
     def busy(self) -> str:
@@ -276,7 +295,10 @@ class Desk:
 
     def _changed(self) -> None:
         for listener in self._listeners:
-            listener()
+            try:
+                listener()
+            except Exception:  # what shows the work must never break it
+                log.exception("the panel could not be drawn")
 
     @property
     def widget(self) -> "PanelWidget":
@@ -307,3 +329,30 @@ class Desk:
         except ImportError:  # there are no widgets on this machine: the table is shown
             return
         display({**made, "text/plain": "", "text/html": ""}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _stopped(error: SyncnbError, calls: Sequence[Call], hand: Mapping[str, Any]) -> SyncnbError:
+    """What ended because somebody stopped it, and what stands of it by then."""
+    if isinstance(error, UnknownOutcome):
+        return error
+    *before, at = calls
+    if any(call.writes for call in before):
+        report = hand.get("r") if at.verb != "sn.history" else hand.get("r") or hand.get("done")
+        return Stopped(
+            f"it was stopped after it had written: {_first_line(report)}",
+            hint="read it again, or look at the history",
+        )
+    if at.verb == "sn.sync":
+        return Stopped(
+            "the sync was stopped", hint="the next one takes up what it had begun, and writes nothing twice"
+        )
+    plan = hand.get("p")
+    if at.verb == "sn.apply" and isinstance(plan, Plan) and len(plan.stages) > 1:
+        return Stopped(
+            "it was stopped between two stages", hint="apply the same plan again: it goes on where it stopped"
+        )
+    return Stopped("it was stopped", hint="start it again when you want it whole")
+
+
+def _first_line(report: Any) -> str:
+    return repr(report).partition("\n")[0]

@@ -38,6 +38,7 @@ class StepBox(w.VBox):  # type: ignore[misc]
         }
         self.twins = {name: w.HTML() for name in self.presses}
         self.shown = w.VBox()
+        self._texts: list[tuple[Any, str]] = []
         self._about: tuple[Any, ...] = (None, None, None)
         self._grid: Grid | None = None
         self._edits: Any = None
@@ -73,11 +74,12 @@ class StepBox(w.VBox):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Show it as the desk has it now."""
-        for field in FIELDS[self.step]:
-            offer(self.fields[field.name], field, self.desk)
-        for name in self.presses:
-            self._button(name)
-        self._results()
+        with self.desk.lock:
+            for field in FIELDS[self.step]:
+                offer(self.fields[field.name], field, self.desk)
+            for name in self.presses:
+                self._button(name)
+            self._results()
 
     def _button(self, name: str) -> None:
         try:
@@ -113,7 +115,12 @@ class StepBox(w.VBox):  # type: ignore[misc]
 
     def _pages(self, things: list[Any]) -> list[Any]:
         # One page each, kept as it is where it says the same: a page that is made anew loses the place of who reads.
-        texts = [_page(thing) for thing in things]
+        texts = [
+            next((text for known, text in self._texts if known is thing), None) or _page(thing)
+            for thing in things
+        ]
+        # Of what cannot change; the conflicts do.
+        self._texts = [each for each in zip(things, texts, strict=True) if each[0] is not self.desk.conflicts]
         old = [each for each in self.shown.children if isinstance(each, w.HTML)]
         pages = [old[at] if at < len(old) else w.HTML() for at in range(len(texts))]
         for page, text in zip(pages, texts, strict=True):
