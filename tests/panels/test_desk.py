@@ -216,6 +216,43 @@ def test_it_says_why_it_cannot_be_pressed_and_a_press_does_nothing(
         desk.press("aply")
 
 
+def test_a_reason_is_for_one_row() -> None:
+    desk = pressed(
+        desk_of(),
+        ("diff", {}),
+        ("plan", {}),
+        ("choose", {"row": ROW, "side": "local", "reason": "rescanned today"}),
+    )
+    box = desk.widget.box("conflicts")
+    box.refresh()
+    assert (box.fields["row"].value, box.fields["reason"].value) == ("", "")
+    box.fields["side"].value = "remote"
+    assert box.presses["choose"].disabled, "no row is chosen"
+
+
+def test_a_word_that_is_not_known_is_refused() -> None:
+    desk = desk_of()
+    assert "did you mean tables" in desk.why_not("diff", tabels=["hosts"])
+    assert "it is told nothing" in desk.why_not("inspect", tables=["hosts"])
+    told = {field.name for step in FIELDS.values() for field in step}
+    assert told <= {word for action in actions.ACTIONS.values() for word in action.words}
+
+
+def test_two_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    for side in ("a", "b"):
+        (tmp_path / side).mkdir()
+        sides(tmp_path / side, "CREATE TABLE t (id INTEGER PRIMARY KEY)", [(1,)] if side == "a" else [], [])
+    left = sn.connect(tmp_path / "a" / "local.db", writable=True)
+    right = sn.connect(tmp_path / "b" / "local.db", writable=True)
+    desk = sn.panel(right, left)
+    desk.press("diff").result()
+    desk.press("plan", into="local").result()
+    assert (desk.target_name, desk.target) == ("local", right)
+    assert desk.press("apply").result()
+    assert desk.report.status == "applied"
+    assert "sn.apply(p, local" in desk.code
+
+
 def test_an_error_is_a_line_with_its_hint_and_nothing_is_lost() -> None:
     desk = pressed(desk_of(), *PLAN)
     plan = desk.plan
@@ -244,6 +281,8 @@ def test_deletes_and_great_changes_want_a_name_typed(tmp_path: Path) -> None:
     desk.widget.button("apply").click()
     assert desk.proof
     assert 'allow=("deletes",)' in desk.code
+    box.refresh()
+    assert (box.fields["allow"].value, box.fields["confirm"].value) == ((), ""), "allowed once, for this run"
 
 
 # --- conflicts ---

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -67,6 +68,10 @@ class Desk:
         self.error: SyncnbError | None = None
         """What went wrong last; nothing in hand is lost by it."""
         self.progress = Progress()
+        self._into: str | None = None
+        """Whether `local` or `remote` is written by the plan in hand, where a line says so."""
+        self.finished: Counter[str] = Counter()
+        """How often each action went well."""
         self.table: str | None = None
         """The table that is looked at."""
         self.decisions: Decisions | None = None
@@ -89,6 +94,8 @@ class Desk:
                 hint="open it first: sn.connect(...) takes a path, a URL or a DataFrame",
             )
         self._take(name, thing)
+        if name == "p":
+            self._into = None
         self._changed()
         return self
 
@@ -119,23 +126,23 @@ class Desk:
     @property
     def target(self) -> Store | None:
         """The store that a plan in hand would write, else the one that may be written."""
-        stores = [self.hand[name] for name in ("remote", "local") if name in self.hand]
+        return self.hand.get(self.target_name)
+
+    @property
+    def target_name(self) -> str:
+        """`remote` or `local`: what the lines of Python call it."""
+        names = [name for name in ("remote", "local") if name in self.hand]
         plan = self.hand.get("p")
-        if isinstance(plan, Plan):
-            for store in stores:
-                if hasattr(store, "identity") and self.is_target(store, plan):
-                    return store  # type: ignore[no-any-return]
-        return next((store for store in stores if store.writable), stores[0] if stores else None)
+        if plan is not None and self._into in names:
+            return str(self._into)
+        meant = [name for name in names if plan is not None and self.is_target(self.hand[name], plan)]
+        writable = [name for name in names if self.hand[name].writable]
+        return next(iter([*meant, *writable, *names]), "remote")
 
     @staticmethod
     def is_target(store: Any, plan: Plan) -> bool:
         """Whether this is the database that the plan was drawn on, as far as names tell; `apply` asks itself."""
         return (store.dialect, store.name) == (plan.target.dialect, plan.target.name)
-
-    @property
-    def target_name(self) -> str:
-        """`remote` or `local`: what the lines of Python call it."""
-        return "local" if self.target is not None and self.target is self.local else "remote"
 
     @property
     def by(self) -> str:
@@ -183,7 +190,7 @@ class Desk:
                 self._ran(call, value)
             return value
 
-        future = self._worker.start(action, work, self._over)
+        future = self._worker.start(action, work, lambda _, problem: self._over(action, problem))
         if future.done() and (problem := future.exception()) and isinstance(problem, SyncnbError):
             self.error = problem
         self._changed()
@@ -203,13 +210,13 @@ class Desk:
 
     def _ran(self, call: Call, value: Any) -> None:
         """A line was run: what it gave is in hand, even where the next one fails."""
-        if call.target == "p" and call.verb == "p.choose":
-            self.hand["p"] = value  # the plan as decided; the decisions stay what they are
-        else:
+        if call.verb != "p.choose":  # what is decided stays over the plan as it was drawn
             self._take(call.target, value)
+            self._into = call.into or self._into
         self.calls.append(call)
 
-    def _over(self, _: Any, problem: BaseException | None) -> None:
+    def _over(self, action: str, problem: BaseException | None) -> None:
+        self.finished[action] += problem is None
         self.error = (
             problem if isinstance(problem, SyncnbError) or problem is None
             else SyncnbError(f"{type(problem).__name__}: {problem}", hint="this is a fault of syncnb: please report it")

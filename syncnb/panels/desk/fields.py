@@ -114,7 +114,7 @@ def _columns(desk: "Desk") -> list[Option]:
 
 
 def _hazards(desk: "Desk") -> list[Option]:
-    plan = desk.plan
+    plan = None if desk.decisions is None else desk.decisions.likely
     names = [] if plan is None else list(dict.fromkeys(hazard.name for hazard in plan.hazards))
     return _plain(names)
 
