@@ -61,7 +61,7 @@ class PlanError(SyncnbError):
 
 
 class Stopped(SyncnbError):
-    """Somebody told it to stop. Nothing of it was committed."""
+    """Somebody told it to stop. What was not committed by then was rolled back."""
 
 
 class WriteError(SyncnbError):

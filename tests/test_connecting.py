@@ -748,3 +748,45 @@ def test_a_file_is_connected_to_without_the_heavy_libraries(cache: Path) -> None
         [sys.executable, "-c", code, str(cache)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+# profiles in a file
+
+PROFILES: dict[str, tuple[str, str, str]] = {
+    "no file": ("", "shop", "there is no profile 'shop'.*write a syncnb.toml"),
+    "no such profile": ('[cache]\npath = "cache.db"\n', "shop", "there is no profile 'shop'.*profiles: cache"),
+    "no TOML": ('[cache]\nurl = "postgresql://u:s3cret@h/d\n', "cache", "cannot be read as TOML"),
+    "outside of a section": ('url = "postgresql://u:s3cret@h/d"\n', "url", "stands outside of a profile"),
+    "an unknown word": ('[cache]\npath = "cache.db"\npasswort = "s3cret"\n', "cache", "does not know 'passwort'"),
+    "two sources": ('[cache]\npath = "cache.db"\nurl = "postgresql://u:s3cret@h/d"\n', "cache", "no source, or several"),
+    "no server": ('[cache]\nurl = "postgresql://u:s3cret@127.0.0.1:1/d"\n', "cache", "(?i)refused|reach|connect"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "name", "why"), PROFILES.values(), ids=PROFILES)
+def test_what_is_wrong_with_a_profile_is_said_without_its_secret(
+    text: str, name: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if text:
+        (tmp_path / "syncnb.toml").write_text(text)
+    with pytest.raises(ConnectError, match=why) as caught:
+        connect(profile=name)
+    ours = caught.value.__traceback__.tb_next  # the frame of this test knows the file
+    told = traceback.TracebackException(ConnectError, caught.value, ours, capture_locals=True)
+    assert "s3cret" not in "".join(told.format())
+
+
+def test_a_profile_says_how_and_the_call_goes_before_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cache.parent / "mine.toml").write_text(
+        f'[cache]\npath = "{cache}"\nwritable = true\ntimezone = "UTC"\n[by_name]\nenv = "CACHE"\n'
+    )
+    monkeypatch.setenv("SYNCNB_PROFILES", str(cache.parent / "mine.toml"))
+    monkeypatch.setenv("CACHE", str(cache))
+    store = connect(profile="cache")
+    assert (store.writable, dict(store.timezone)) == (True, {"*": "UTC"})
+    other = connect(profile="cache", writable=False, timezone="Europe/Berlin")
+    assert (other.writable, dict(other.timezone)) == (False, {"*": "Europe/Berlin"})
+    assert connect(profile="by_name").name == "cache.db"
+    with pytest.raises(ConnectError, match="another source were both given"):
+        connect(cache, profile="cache")

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from syncnb.errors import PlanError
+from syncnb.planning.previewing import preview
 from syncnb.resolving import NULL
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def chosen(
         raise PlanError(f"{side!r} is no decision", hint=f"write one of {', '.join(WORDS)}")
     if side is None and not values and not reason:
         raise PlanError("nothing was chosen", hint='choose a side: p.choose("hosts", 225, "local")')
-    lines: Any = plan.preview()
     wanted = [key_said(key) for key in (keys if isinstance(keys, list) else [keys])]
+    lines: Any = preview(plan, {table: set(wanted)})
     mine = lines["table"] == table
     there = set(lines.loc[mine, "key"])
     for key in wanted:

@@ -12,7 +12,7 @@ from syncnb.errors import PlanError
 from syncnb.planning.hazards import COUNTED, counted_hazards
 from syncnb.planning.ordering import Left, Ordered, in_order, keys_of
 from syncnb.planning.parsing import parsed
-from syncnb.planning.previewing import key_of
+from syncnb.planning.previewing import key_of, preview
 from syncnb.resolving import NULL
 from syncnb.steps import Block, Hazard
 from syncnb.values.raw import Raw, concat, from_python, to_python
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["decided"]
 
 NEEDED = ("table", "key", "column", "after", "decision", "reason")
+FEW = 1_000
+"""Lines of a frame for which those of the other rows of a plan are not made."""
 WORDS = ("apply", "keep", "local", "remote", "open")
 
 
@@ -124,7 +126,9 @@ def _hazards(plan: "Plan", blocks: tuple[Block, ...]) -> "Iterator[Hazard]":
 
 def _edits(plan: "Plan", frame: pd.DataFrame, by: str) -> dict[tuple[str, str], _Edit]:
     shown: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-    for line in _lines(plan.preview()):  # a row that is parked in between has two lines for one cell
+    for line in _lines(
+        preview(plan, _few(frame))
+    ):  # a row that is parked in between has two lines for one cell
         shown.setdefault(line[:3], []).append(line[3:])
     edits: dict[tuple[str, str], _Edit] = {}
     for table, key, column, after, decision, reason in _lines(frame):
@@ -154,6 +158,16 @@ def _edits(plan: "Plan", frame: pd.DataFrame, by: str) -> dict[tuple[str, str], 
                 hint="their keys look alike: plan them apart",
             )
     return said
+
+
+def _few(frame: pd.DataFrame) -> dict[str, set[str]] | None:
+    """Which rows a short frame is about; None for a long one, which is about most of them."""
+    if len(frame) > FEW:
+        return None
+    found: dict[str, set[str]] = {}
+    for table, key in zip(frame["table"].tolist(), frame["key"].tolist(), strict=True):
+        found.setdefault(table, set()).add(key)
+    return found
 
 
 def _lines(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:

@@ -1,8 +1,8 @@
 """A plan as a person reads it: a line a cell, a sheet, and the statements."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "ID_FOUND", "ID_MADE", "key_of", "plan_sheet", "preview", "statements"]
 
+Only: TypeAlias = Mapping[str, Collection[str]] | None
 COLUMNS = ("step", "table", "verb", "key", "column", "before", "after", "why", "hazard", "decision", "reason")
 DEFAULT = "default"
 """What stands for a value that the database gives an inserted row."""
@@ -34,34 +35,46 @@ def key_of(values: tuple[Raw, ...]) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def preview(plan: "Plan") -> "pd.DataFrame":
-    """A line for each cell that is written, then for each that is open."""
+def preview(plan: "Plan", only: Only = None) -> "pd.DataFrame":
+    """A line for each cell that is written, then for each that is open.
+
+    only: keys by table; then the lines of these rows, without those of the others being made.
+    """
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for line in _lines(plan):
+    for line in _lines(plan, only):
         for name, value in zip(COLUMNS, line, strict=True):
             columns[name].append(value)
     types = {"step": pa.int64()}
     return frame({name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()})
 
 
-def _lines(plan: "Plan") -> Iterator[tuple[Any, ...]]:
+def _lines(plan: "Plan", only: Only = None) -> Iterator[tuple[Any, ...]]:
     hazards: dict[str, str] = {}
     for hazard in plan.hazards:
         hazards[hazard.table] = ", ".join(filter(None, [hazards.get(hazard.table), hazard.name]))
     for step, block in enumerate(plan.blocks, 1):
-        for piece in _pieces(block):
+        for piece in _pieces(block, only):
             yield from _block_lines(piece, step, hazards.get(block.table, ""), "apply")
-    for each in plan.maps:
+    for each in plan.maps if only is None else ():
         yield from _map_lines(each)
     for block in plan.undecided:
-        for piece in _pieces(block):
+        for piece in _pieces(block, only):
             yield from _block_lines(piece, None, "", "open")
     for row in plan.open:
+        if only is not None and row.key not in only.get(row.table, ()):
+            continue
         yield (None, row.table, row.verb, row.key, None, None, None, row.why, "", row.decision, row.reason)
 
 
-def _pieces(block: Block) -> Iterator[Block]:
+def _pieces(block: Block, only: Only = None) -> Iterator[Block]:
     """The block in pieces, so that the first lines of a great one do not wait for its last."""
+    if only is not None:
+        wanted = only.get(block.table, ())
+        keys = zip(*map(to_python, block.keys), strict=True) if wanted else ()
+        rows = [at for at, key in enumerate(keys) if key_of(key) in wanted]
+        if rows:
+            yield block.take(pa.array(rows, pa.int64()))
+        return
     if len(block) <= PIECE:
         yield block
         return

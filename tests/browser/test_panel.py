@@ -1,6 +1,7 @@
 """The panel as a person meets it: in JupyterLab, with the mouse; a whole repair, and what must never happen in it."""
 
 import importlib.util
+import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,24 @@ def test_one_conflict_is_decided_by_hand_and_the_rest_by_a_rule(session: Any) ->
     press(session, "Draw the plan")
     says(session, 'done: p = sn.plan(d, into=remote, resolve=sn.newest("updated_at"), ask={"hosts": [225]})')
     assert python(session, "desk.conflicts.open") == "[('hosts', '228')]"
+
+
+PICTURES = os.environ.get("SYNCNB_PICTURES", "")
+"""A folder that the pictures of the documentation are put into, where it is named."""
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_its_picture_shows_what_waits_and_what_was_decided(session: Any, theme: str, tmp_path: Path) -> None:
+    session.theme(theme)
+    session.page.set_viewport_size({"width": 1400, "height": 1500})
+    turn(session, "Conflicts")
+    field(session, "Row").select_option(label="hosts 228")
+    session.page.get_by_text("1 wait for a decision, 1 decided").wait_for()
+    picture = Path(PICTURES or tmp_path) / f"panel-{theme.split()[1].lower()}.png"
+    session.page.locator(".syncnb-desk").screenshot(path=picture)
+    assert picture.stat().st_size > 20_000
+    session.page.set_viewport_size({"width": 1400, "height": 1000})
+    turn(session, "Plan and apply")
 
 
 def test_a_row_is_ticked_in_the_grid_and_a_bad_edit_stays_with_its_reason(session: Any) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,13 @@ def pressed(desk: sn.Desk, *steps: tuple[str, dict[str, Any]]) -> sn.Desk:
         desk.widget.button(name).click()
         assert desk.error is None, desk.error
     return desk
+
+
+@pytest.fixture(autouse=True)
+def _drawn_without_a_fault(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A panel that cannot be drawn only logs, so that it never breaks the work."""
+    yield
+    assert [record.getMessage() for record in caplog.records if "drawn" in record.getMessage()] == []
 
 
 @pytest.fixture
@@ -123,7 +130,7 @@ def test_a_click_is_the_python_that_stands_beside_it(
 
 
 def test_every_button_is_in_that_table_or_in_a_test_of_its_own() -> None:
-    assert {row[2] for row in BUTTONS.values()} | {"connect", "migrate", "identify", "edit"} == set(
+    assert {row[2] for row in BUTTONS.values()} | {"connect", "migrate", "identify", "edit", "ask"} == set(
         actions.ACTIONS
     )
     assert set(FIELDS) == set(ABOUT) == set(actions.STEPS)
@@ -209,6 +216,43 @@ def test_it_says_why_it_cannot_be_pressed_and_a_press_does_nothing(
         desk.press("aply")
 
 
+def test_a_reason_is_for_one_row() -> None:
+    desk = pressed(
+        desk_of(),
+        ("diff", {}),
+        ("plan", {}),
+        ("choose", {"row": ROW, "side": "local", "reason": "rescanned today"}),
+    )
+    box = desk.widget.box("conflicts")
+    box.refresh()
+    assert (box.fields["row"].value, box.fields["reason"].value) == ("", "")
+    box.fields["side"].value = "remote"
+    assert box.presses["choose"].disabled, "no row is chosen"
+
+
+def test_a_word_that_is_not_known_is_refused() -> None:
+    desk = desk_of()
+    assert "did you mean tables" in desk.why_not("diff", tabels=["hosts"])
+    assert "it is told nothing" in desk.why_not("inspect", tables=["hosts"])
+    told = {field.name for step in FIELDS.values() for field in step}
+    assert told <= {word for action in actions.ACTIONS.values() for word in action.words}
+
+
+def test_two_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    for side in ("a", "b"):
+        (tmp_path / side).mkdir()
+        sides(tmp_path / side, "CREATE TABLE t (id INTEGER PRIMARY KEY)", [(1,)] if side == "a" else [], [])
+    left = sn.connect(tmp_path / "a" / "local.db", writable=True)
+    right = sn.connect(tmp_path / "b" / "local.db", writable=True)
+    desk = sn.panel(right, left)
+    desk.press("diff").result()
+    desk.press("plan", into="local").result()
+    assert (desk.target_name, desk.target) == ("local", right)
+    assert desk.press("apply").result()
+    assert desk.report.status == "applied"
+    assert "sn.apply(p, local" in desk.code
+
+
 def test_an_error_is_a_line_with_its_hint_and_nothing_is_lost() -> None:
     desk = pressed(desk_of(), *PLAN)
     plan = desk.plan
@@ -237,6 +281,8 @@ def test_deletes_and_great_changes_want_a_name_typed(tmp_path: Path) -> None:
     desk.widget.button("apply").click()
     assert desk.proof
     assert 'allow=("deletes",)' in desk.code
+    box.refresh()
+    assert (box.fields["allow"].value, box.fields["confirm"].value) == ((), ""), "allowed once, for this run"
 
 
 # --- conflicts ---
@@ -264,8 +310,8 @@ def test_decided_by_hand_then_by_a_rule_and_one_tie_stays() -> None:
 
 
 CHOICES: dict[str, tuple[Any, Any, str]] = {
-    "a row that does not wait": (229, "local", "does not wait for a decision"),
-    "no such row": (1, "local", "does not wait for a decision"),
+    "a row that does not differ": (221, "local", "221 does not differ"),
+    "no such row": (1, "local", "1 does not differ"),
     "a side that is none": (225, "left", "no decision"),
     "a column that is not written": (225, {"cores": "local"}, "not in this plan"),
     "a cell for nobody": (225, {"environment": "ours"}, "is no side"),
@@ -283,6 +329,18 @@ def test_what_cannot_be_chosen_changes_nothing(key: Any, side: Any, why: str) ->
     with pytest.raises(sn.PlanError, match=why):
         desk.conflicts.choose(key, side)
     assert desk.plan.id == before
+
+
+def test_what_a_rule_decided_is_chosen_otherwise() -> None:
+    """Also a row that the rule left to the target, which is in no plan."""
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan", resolve=sn.newest("updated_at")).result()
+    assert "227" not in desk.plan.preview()["key"].tolist()
+    desk.conflicts.choose(227, "local", reason="ours").choose(226, "remote", reason="theirs")
+    assert {change.key[0] for change in desk.plan.changes} == {227, 229}
+    assert 'ask={"hosts": [227]}' in desk.code
+    assert sn.apply(desk.plan, desk.remote).totals["hosts"]["updated"] == 2
 
 
 def test_cell_by_cell_and_back() -> None:
@@ -409,6 +467,73 @@ def test_a_long_diff_says_how_far_it_is_and_stops_and_the_next_is_whole(long: sn
     assert not long.stop(), "there is nothing to stop"
     panel.button("diff").click()
     assert long.diff["t"].counts.changed == 300_000
+
+
+STOPS: dict[str, tuple[str, str, str]] = {
+    "while it writes": ("sn.apply", "update t", "it was stopped"),
+    "after it has written": ("sn.verify", "", "it was stopped after it had written: run 1: applied"),
+}
+
+
+@pytest.mark.parametrize(("verb", "at", "said"), STOPS.values(), ids=STOPS)
+def test_a_stop_says_what_stands(
+    verb: str, at: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local, remote = sides(tmp_path, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)", [(1, 1)], [(1, 2)])
+    desk = sn.panel(local, remote)
+    desk.press("diff").result()
+    desk.press("plan", resolve=sn.take_local).result()
+    if at:
+        desk.on_change(lambda: desk.progress.what == at and desk.stop())
+    else:
+        verify = sn.verify
+        monkeypatch.setattr(sn, "verify", lambda *words, **more: (desk.stop(), verify(*words, **more))[1])
+    with pytest.raises(sn.Stopped, match=said):
+        desk.press("apply").result()
+    assert sn.history(remote).frame["status"].tolist() == (["failed"] if at else ["success"])
+    assert sn.diff(local, remote, progress=False).verdict == ("different" if at else "equal")
+    assert (desk.report is None) == bool(at)
+
+
+def test_ten_thousand_conflicts_are_shown_at_once(tmp_path: Path) -> None:
+    rows = 10_000
+    sides(
+        tmp_path,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)",
+        [(i, 1) for i in range(rows)],
+        [(i, 2) for i in range(rows)],
+    )
+    desk = sn.panel(sn.connect(tmp_path / "local.db"), sn.connect(tmp_path / "remote.db", writable=True))
+    desk.press("diff").result()
+    desk.press("plan").result()
+    panel = desk.widget
+    started = time.monotonic()
+    panel.turn("conflicts")
+    panel.turn("plan")
+    assert "10,000 wait for a decision" in repr(desk.conflicts)
+    assert time.monotonic() - started < 3
+    started = time.monotonic()
+    desk.conflicts.choose(5_000, "local")
+    assert time.monotonic() - started < 3
+    assert len(desk.conflicts.open) == rows - 1
+
+
+def test_a_field_that_cannot_be_read_is_said() -> None:
+    desk = desk_of()
+    box = desk.widget.box("diff")
+    box.fields["limit"].value = "many"
+    assert box.presses["diff"].disabled
+    box.presses["diff"].click()
+    assert "no number of rows" in desk.widget.says.said["text"]
+    assert desk.diff is None
+
+
+def test_what_shows_the_work_cannot_break_it(caplog: pytest.LogCaptureFixture) -> None:
+    desk = desk_of()
+    desk.on_change(lambda: 1 / 0)
+    assert desk.press("diff").result().verdict == "different"
+    assert "could not be drawn" in caplog.text
+    caplog.clear()
 
 
 def test_a_press_runs_in_one_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What can be pressed: which lines of Python each press runs, and what stands against it. Nothing here does I/O."""
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ class Action:
     """What stands on it."""
     asks: Asks
     """The lines that it runs; raises what stands against it."""
+    words: tuple[str, ...] = ()
+    """What it may be told."""
     heavy: bool = False
     """Whether it writes."""
     button: bool = True
@@ -74,8 +77,14 @@ def step_of(name: str) -> str:
 
 
 def calls(desk: "Desk", name: str, words: Words) -> list[Call]:
-    """The lines that a press would run. Raises SyncnbError where it may not be pressed."""
-    return find(name).asks(desk, words)
+    """The lines that a press would run. Raises SyncnbError where it may not be pressed, or does not know a word."""
+    action = find(name)
+    unknown = [word for word in words if word not in action.words]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], action.words, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it is told {', '.join(action.words) or 'nothing'}"
+        raise SchemaError(f"{name} is not told {unknown[0]!r}", hint=hint)
+    return action.asks(desk, words)
 
 
 def phrase(desk: "Desk", name: str, words: Words, *, sure: bool = True) -> str:
@@ -141,13 +150,12 @@ def _inspect(desk: "Desk", words: Words) -> list[Call]:
 
 
 DIFF = ("key", "columns", "ignore", "tolerance", "limit", "ids", "base", "schemas")
+"""What a comparison is told as `sn.diff` takes it."""
 
 
 def _diff(desk: "Desk", words: Words) -> list[Call]:
     tables = words.get("tables") or None
-    told = {name: words.get(name) for name in DIFF if name in words and name != "base"}
-    call = Call("d", "sn.diff", _both(desk), {"tables": tables, **told})
-    return [call]
+    return [Call("d", "sn.diff", _both(desk), {"tables": tables, **{name: words.get(name) for name in DIFF}})]
 
 
 def _last(desk: "Desk", target: str, verb: str) -> Words:
@@ -193,6 +201,17 @@ def _choose(desk: "Desk", words: Words) -> list[Call]:
     return trial.calls
 
 
+def _ask(desk: "Desk", words: Words) -> list[Call]:
+    table, key = words["row"]
+    drawn = dict(_last(desk, "p", "sn.plan"))
+    if desk.decisions is None or not drawn:
+        raise PlanError("there is no plan to decide on", hint="draw one first")
+    asked = {name: list(keys) for name, keys in {**(drawn.get("ask") or {}), **desk.decisions.asked}.items()}
+    plain: Any = int(key) if key.isdigit() and str(int(key)) == key else key
+    asked[table] = [*(each for each in asked.get(table, ()) if each != plain), plain]
+    return [Call("p", "sn.plan", (Name("d"),), {**drawn, "ask": asked})]
+
+
 def _edit(desk: "Desk", words: Words) -> list[Call]:
     if desk.decisions is None:
         raise PlanError("there is no plan to edit", hint="draw one first")
@@ -222,7 +241,7 @@ def _identify(desk: "Desk", words: Words) -> list[Call]:
     before, drawn = dict(_last(desk, "d", "sn.diff")), dict(_last(desk, "p", "sn.plan"))
     known = before.get("ids")
     ids = dict(known) if isinstance(known, Mapping) else {}
-    number: Any = int(key) if key.isdigit() else key
+    number: Any = int(key) if key.isdigit() and str(int(key)) == key else key
     ids[table] = {**ids.get(table, {}), number: "same" if said == "same" else "different"}
     if said == "both":
         other = drawn.get("collisions")
@@ -258,7 +277,7 @@ def _written(desk: "Desk", words: Words) -> list[Call]:
             hint="allow them by name, or decide otherwise",
         )
     into = Name(desk.target_name)
-    options = {"allow": allow, "caller": CALLER, "approved_by": desk.by}
+    options = {"allow": allow, "caller": CALLER, "approved_by": desk.by, "rest": words.get("rest") or None}
     chosen = [] if desk.decisions is None else desk.decisions.calls
     return [
         *chosen,
@@ -363,25 +382,36 @@ def _sync(desk: "Desk", words: Words) -> list[Call]:
     return [Call("done", "sn.sync", both, told), Call("runs", "sn.history", (into,))]
 
 
+RULED = ("resolve", "rule", "stamp", "collisions")
+ALLOWED = ("allow", "confirm", "rest")
 ACTIONS: Mapping[str, Action] = {
     action.name: action
     for action in (
-        Action("connect", "connect", "Connect", _connect),
+        Action(
+            "connect",
+            "connect",
+            "Connect",
+            _connect,
+            ("side", "profile", "env", "path", "timezone", "writable"),
+        ),
         Action("inspect", "inspect", "Inspect", _inspect),
-        Action("diagnose", "diagnose", "Diagnose", _diagnose),
-        Action("diff", "diff", "Compare", _diff),
-        Action("plan", "plan", "Draw the plan", _plan),
-        Action("choose", "conflicts", "Decide this row", _choose),
-        Action("identify", "conflicts", "Say which thing it is", _identify, button=False),
-        Action("edit", "plan", "Edit a value", _edit, button=False),
-        Action("apply", "plan", "Apply", _apply, heavy=True),
+        Action("diagnose", "diagnose", "Diagnose", _diagnose, ("text", "tables")),
+        Action("diff", "diff", "Compare", _diff, ("tables", *DIFF)),
+        Action("plan", "plan", "Draw the plan", _plan, ("into", *RULED, "deletes")),
+        Action("choose", "conflicts", "Decide this row", _choose, ("row", "side", "columns", "reason")),
+        Action("identify", "conflicts", "Say which thing it is", _identify, ("row", "said"), button=False),
+        Action("ask", "conflicts", "Leave this row to a person", _ask, ("row",), button=False),
+        Action("edit", "plan", "Edit a value", _edit, ("row", "column", "value"), button=False),
+        Action("apply", "plan", "Apply", _apply, ALLOWED, heavy=True),
         Action("verify", "plan", "Read it again", _verify),
-        Action("migrate", "migrate", "Draw the migration", _migrate),
-        Action("look", "sync", "Look at what it would do", _look),
-        Action("sync", "sync", "Sync now", _sync, heavy=True),
+        Action("migrate", "migrate", "Draw the migration", _migrate, ("types", "sql_values", "keep")),
+        Action("look", "sync", "Look at what it would do", _look, ("tables", "direction", *RULED)),
+        Action(
+            "sync", "sync", "Sync now", _sync, ("tables", "direction", *RULED, "allow", "confirm"), heavy=True
+        ),
         Action("history", "history", "Show the runs", _history),
-        Action("look_back", "history", "Look at what taking it back writes", _look_back),
-        Action("undo", "history", "Undo", _undo, heavy=True),
+        Action("look_back", "history", "Look at what taking it back writes", _look_back, ("run",)),
+        Action("undo", "history", "Undo", _undo, ("run", *ALLOWED), heavy=True),
     )
 }
 """Every button, in the order of the steps."""

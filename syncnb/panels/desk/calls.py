@@ -52,6 +52,14 @@ class Call:
         return there if owner == "sn" else there | {owner}
 
     @property
+    def into(self) -> str | None:
+        """`local` or `remote`: which of the two the plan that it draws will write; None where it draws none."""
+        place = {"sn.plan": self.words.get("into"), "sn.migrate": self.args[:1], "sn.undo": self.args[1:2]}
+        found = place.get(self.verb)
+        found = found[0] if isinstance(found, tuple) and found else found
+        return found.name if isinstance(found, Name) else None
+
+    @property
     def writes(self) -> bool:
         """Whether a database is another one after it."""
         return self.verb in ("sn.apply", "sn.sync")

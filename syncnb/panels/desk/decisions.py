@@ -2,19 +2,33 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from syncnb.errors import PlanError
 from syncnb.panels.desk.calls import Call
 from syncnb.panels.grid import changing
+from syncnb.panels.grid.plan_lines import Part
 from syncnb.panels.grid.previews import Preview
 from syncnb.planning import Plan
 
-__all__ = ["Decisions"]
+__all__ = ["Decisions", "Place"]
 
 Row = tuple[str, str]
 GREAT = 20_000
 """Cells of a plan that is not made anew at each press of a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row, and where it stands in the plan as it was drawn."""
+
+    row: Row
+    part: Part
+    number: int
+    drawn: str
+    """What the plan says about it by itself: apply, keep or open."""
 
 
 class Decisions:
@@ -126,14 +140,26 @@ class Decisions:
         Raises PlanError, and then nothing is decided.
         """
         line = changing.line_of(self.preview, *row)
-        if isinstance(said, Mapping):
-            self._cells(row, said)
-        else:
-            for place in self.preview.edits.of_row(row):
-                del self.preview.edits.values[place]
-            changing.decide(self.preview, line, said)
-        if reason:
-            changing.give_reason(self.preview, line, reason)
+        with self._whole():
+            if isinstance(said, Mapping):
+                self._cells(row, said)
+            else:
+                for place in self.preview.edits.of_row(row):
+                    del self.preview.edits.values[place]
+                changing.decide(self.preview, line, said)
+            if reason:
+                changing.give_reason(self.preview, line, reason)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All of what is done in this block, or nothing."""
+        edits = self.preview.edits
+        kept = dict(edits.values), dict(edits.decisions), dict(edits.reasons), set(edits.lines)
+        try:
+            yield
+        except PlanError:
+            edits.values, edits.decisions, edits.reasons, edits.lines = kept
+            raise
 
     def _cells(self, row: Row, said: Mapping[str, str]) -> None:
         for column, side in said.items():
@@ -141,32 +167,87 @@ class Decisions:
                 raise PlanError(f"{side!r} is no side", hint="write local or remote for each cell")
             changing.line_of(self.preview, *row, column)
         part, number, _ = self.preview.find(changing.line_of(self.preview, *row))
-        places = {self.preview.place(part.start + at)[2]: part.start + at for at in part.of_row(number)}
-        own = {
-            line: changing.text_of_side(
-                self.preview, line, own=said.get(name or "", self.drawn.into) == self.drawn.into
-            )
-            for name, line in places.items()
-        }
-        for line, text in own.items():
+        lines = [part.start + at for at in part.of_row(number)]
+        for line in lines:
+            side = said.get(self.preview.place(line)[2] or "", self.drawn.into)
+            text = changing.text_of_side(self.preview, line, own=side == self.drawn.into)
             changing.edit(self.preview, line, text)
-        changing.decide(self.preview, next(iter(own)), "apply")
+        changing.decide(self.preview, lines[0], "apply")
 
     def edit(self, row: Row, column: str, value: Any) -> None:
         """Another value for a cell, as it would be typed; None is NULL. Raises PlanError for what cannot be held."""
         line = changing.line_of(self.preview, *row, column)
         changing.edit(self.preview, line, None if value is None else str(value))
 
-    def rows(self) -> Iterator[Row]:
-        """The rows that wait for a decision as the plan was drawn, and those that were decided by hand."""
-        there = dict.fromkeys(self._open())
-        yield from dict.fromkeys((*there, *self.preview.edits.rows))
+    # --- the rows that wait, and those that were decided by hand ---
 
-    def _open(self) -> Iterator[Row]:
+    def places(self) -> Iterator[Place]:
+        """The rows that wait for a decision as the plan was drawn, and those that were decided by hand."""
+        seen: set[Row] = set()
+        decided = self.preview.edits.rows
+        wanted = set(decided)
         for part in self.preview.parts:
             if part.decision == "open":
-                for row in range(len(part.open) if part.block is None else len(part.block)):
-                    yield (part.open[row].table if part.block is None else part.table), part.key(row)
+                for place in _open(part):
+                    if place.row in wanted:
+                        seen.add(place.row)
+                    yield place
+        for row in decided:
+            if row not in seen:
+                part, number, _ = self.preview.find(changing.line_of(self.preview, *row))
+                yield Place(row, part, number, "apply" if part.block is not None else "keep")
+
+    def rows(self) -> Iterator[Row]:
+        """The same, by table and key."""
+        return (place.row for place in self.places())
+
+    def decision(self, place: Place) -> str:
+        """What is decided by now about such a row: a side, or `open`."""
+        return self.word(self.preview.edits.decisions.get(place.row, place.drawn)) or "open"
+
+    @property
+    def waiting(self) -> int:
+        """How many rows wait."""
+        drawn = sum(_waiting(part) for part in self.preview.parts)
+        decided = {
+            row for row in self.preview.edits.rows if self.preview.edits.decisions.get(row, "open") != "open"
+        }
+        return drawn - sum(place.drawn == "open" for place in map(self.place, decided))
+
+    def place(self, row: Row) -> Place:
+        """Where a row stands in the plan. Raises PlanError where it does not."""
+        part, number, _ = self.preview.find(changing.line_of(self.preview, *row))
+        return Place(row, part, number, _drawn(part, number))
+
+    def planned(self, key: str) -> list[Row]:
+        """The rows of this key that the plan writes, as far as it was drawn."""
+        found = []
+        for table in self.drawn.fingerprint:
+            try:
+                changing.line_of(self.preview, table, key)
+            except PlanError:
+                continue
+            found.append((table, key))
+        return found
+
+
+def _drawn(part: Part, number: int) -> str:
+    return part.open[number].decision if part.block is None else part.decision
+
+
+def _open(part: Part) -> Iterator[Place]:
+    """The rows of a part that nobody has decided, as the plan was drawn."""
+    keys = part.key_texts
+    for number in range(len(keys)):
+        if _drawn(part, number) == "open":
+            table = part.open[number].table if part.block is None else part.table
+            yield Place((table, keys[number].as_py()), part, number, "open")
+
+
+def _waiting(part: Part) -> int:
+    if part.block is None:
+        return sum(row.decision == "open" for row in part.open)
+    return len(part.block) if part.decision == "open" else 0
 
 
 def _args(table: str, keys: list[Any], side: str | None) -> tuple[Any, ...]:

@@ -1,11 +1,14 @@
 """The desk: what is in hand, what may be pressed now and why not, and the Python that does the same."""
 
-from collections.abc import Callable, Mapping
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syncnb.errors import PlanError, SyncnbError
+from syncnb.errors import PlanError, Stopped, SyncnbError, UnknownOutcome
 from syncnb.panels.desk import actions
 from syncnb.panels.desk.calls import Call, needed
 from syncnb.panels.desk.conflicts import Conflicts
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from syncnb.panels.widgets.panel import PanelWidget
 
 __all__ = ["Desk", "panel"]
+
+log = logging.getLogger("syncnb")
 
 
 def panel(
@@ -63,6 +68,10 @@ class Desk:
         self.error: SyncnbError | None = None
         """What went wrong last; nothing in hand is lost by it."""
         self.progress = Progress()
+        self._into: str | None = None
+        """Whether `local` or `remote` is written by the plan in hand, where a line says so."""
+        self.finished: Counter[str] = Counter()
+        """How often each action went well."""
         self.table: str | None = None
         """The table that is looked at."""
         self.decisions: Decisions | None = None
@@ -70,6 +79,8 @@ class Desk:
         self.conflicts = Conflicts(self)
         self._worker = Worker(self._told)
         self._listeners: list[Callable[[], None]] = []
+        self.lock = threading.RLock()
+        """Held while the desk is drawn, which happens in the thread of the work and in the notebook's own."""
 
     # --- what is in hand ---
 
@@ -83,6 +94,8 @@ class Desk:
                 hint="open it first: sn.connect(...) takes a path, a URL or a DataFrame",
             )
         self._take(name, thing)
+        if name == "p":
+            self._into = None
         self._changed()
         return self
 
@@ -113,23 +126,23 @@ class Desk:
     @property
     def target(self) -> Store | None:
         """The store that a plan in hand would write, else the one that may be written."""
-        stores = [self.hand[name] for name in ("remote", "local") if name in self.hand]
+        return self.hand.get(self.target_name)
+
+    @property
+    def target_name(self) -> str:
+        """`remote` or `local`: what the lines of Python call it."""
+        names = [name for name in ("remote", "local") if name in self.hand]
         plan = self.hand.get("p")
-        if isinstance(plan, Plan):
-            for store in stores:
-                if hasattr(store, "identity") and self.is_target(store, plan):
-                    return store  # type: ignore[no-any-return]
-        return next((store for store in stores if store.writable), stores[0] if stores else None)
+        if plan is not None and self._into in names:
+            return str(self._into)
+        meant = [name for name in names if plan is not None and self.is_target(self.hand[name], plan)]
+        writable = [name for name in names if self.hand[name].writable]
+        return next(iter([*meant, *writable, *names]), "remote")
 
     @staticmethod
     def is_target(store: Any, plan: Plan) -> bool:
         """Whether this is the database that the plan was drawn on, as far as names tell; `apply` asks itself."""
         return (store.dialect, store.name) == (plan.target.dialect, plan.target.name)
-
-    @property
-    def target_name(self) -> str:
-        """`remote` or `local`: what the lines of Python call it."""
-        return "local" if self.target is not None and self.target is self.local else "remote"
 
     @property
     def by(self) -> str:
@@ -167,12 +180,17 @@ class Desk:
             calls = actions.calls(self, action, words)
             actions.confirmed(self, action, words)
             hand, value = dict(self.hand), None
-            for call in calls:
-                value = call.run(hand)
+            for at, call in enumerate(calls):
+                try:
+                    value = call.run(hand)
+                except SyncnbError as error:
+                    if self._worker.stopping:
+                        raise _stopped(error, calls[: at + 1], hand) from None
+                    raise
                 self._ran(call, value)
             return value
 
-        future = self._worker.start(action, work, self._over)
+        future = self._worker.start(action, work, lambda _, problem: self._over(action, problem))
         if future.done() and (problem := future.exception()) and isinstance(problem, SyncnbError):
             self.error = problem
         self._changed()
@@ -192,19 +210,27 @@ class Desk:
 
     def _ran(self, call: Call, value: Any) -> None:
         """A line was run: what it gave is in hand, even where the next one fails."""
-        if call.target == "p" and call.verb == "p.choose":
-            self.hand["p"] = value  # the plan as decided; the decisions stay what they are
-        else:
+        if call.verb != "p.choose":  # what is decided stays over the plan as it was drawn
             self._take(call.target, value)
+            self._into = call.into or self._into
         self.calls.append(call)
 
-    def _over(self, _: Any, problem: BaseException | None) -> None:
+    def _over(self, action: str, problem: BaseException | None) -> None:
+        self.finished[action] += problem is None
         self.error = (
             problem if isinstance(problem, SyncnbError) or problem is None
             else SyncnbError(f"{type(problem).__name__}: {problem}", hint="this is a fault of syncnb: please report it")
         )  # fmt: skip
         self.progress = Progress()
         self._changed()
+
+    def refuse(self, error: SyncnbError) -> "Future[Any]":
+        """What cannot even be asked for, such as a field that cannot be read: said as any error is."""
+        refused: Future[Any] = Future()
+        refused.set_exception(error)
+        self.error = error
+        self._changed()
+        return refused
 
     @property
     def busy(self) -> str:
@@ -276,7 +302,10 @@ class Desk:
 
     def _changed(self) -> None:
         for listener in self._listeners:
-            listener()
+            try:
+                listener()
+            except Exception:  # what shows the work must never break it
+                log.exception("the panel could not be drawn")
 
     @property
     def widget(self) -> "PanelWidget":
@@ -307,3 +336,30 @@ class Desk:
         except ImportError:  # there are no widgets on this machine: the table is shown
             return
         display({**made, "text/plain": "", "text/html": ""}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _stopped(error: SyncnbError, calls: Sequence[Call], hand: Mapping[str, Any]) -> SyncnbError:
+    """What ended because somebody stopped it, and what stands of it by then."""
+    if isinstance(error, UnknownOutcome):
+        return error
+    *before, at = calls
+    if any(call.writes for call in before):
+        report = hand.get("r") if at.verb != "sn.history" else hand.get("r") or hand.get("done")
+        return Stopped(
+            f"it was stopped after it had written: {_first_line(report)}",
+            hint="read it again, or look at the history",
+        )
+    if at.verb == "sn.sync":
+        return Stopped(
+            "the sync was stopped", hint="the next one takes up what it had begun, and writes nothing twice"
+        )
+    plan = hand.get("p")
+    if at.verb == "sn.apply" and isinstance(plan, Plan) and len(plan.stages) > 1:
+        return Stopped(
+            "it was stopped between two stages", hint="apply the same plan again: it goes on where it stopped"
+        )
+    return Stopped("it was stopped", hint="start it again when you want it whole")
+
+
+def _first_line(report: Any) -> str:
+    return repr(report).partition("\n")[0]

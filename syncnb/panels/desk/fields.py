@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from syncnb.connecting.profiles import from_environment, profiles
@@ -96,15 +97,14 @@ def _tables(desk: "Desk") -> list[Option]:
 
 
 def _rows(desk: "Desk") -> list[Option]:
-    there = [] if desk.decisions is None else list(desk.decisions.rows())
-    waiting = set(desk.conflicts.open)
-    return [("(choose a row)", "")] + [
-        (
-            f"{visible(table)[:40]} {visible(key)[:40]}{'' if (table, key) in waiting else ', decided'}",
-            (table, key),
-        )
-        for table, key in there[:MOST]
-    ]
+    found = desk.decisions
+    places = [] if found is None else list(islice(found.places(), MOST))
+    told: list[Option] = [("(choose a row)", "")]
+    for place in places:
+        table, key = place.row
+        decided = "" if found is None or found.decision(place) == "open" else ", decided"
+        told.append((f"{visible(table)[:40]} {visible(key)[:40]}{decided}", place.row))
+    return told
 
 
 def _columns(desk: "Desk") -> list[Option]:
@@ -114,7 +114,7 @@ def _columns(desk: "Desk") -> list[Option]:
 
 
 def _hazards(desk: "Desk") -> list[Option]:
-    plan = desk.plan
+    plan = None if desk.decisions is None else desk.decisions.likely
     names = [] if plan is None else list(dict.fromkeys(hazard.name for hazard in plan.hazards))
     return _plain(names)
 

@@ -124,7 +124,7 @@ def _into(call: Call | None, desk: "Desk") -> str:
         return desk.target_name
     if call.verb == "sn.sync":
         return "local" if call.words.get("direction") == "pull" else "remote"
-    return repr(call.words["into"] if call.verb == "sn.plan" else call.args[0])
+    return call.into or desk.target_name
 
 
 def _cells(desk: "Desk", story: _Story, folder: Path) -> Iterator[CellOf]:

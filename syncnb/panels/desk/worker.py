@@ -5,12 +5,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from syncnb.errors import PlanError, Stopped, SyncnbError, UnknownOutcome
+from syncnb.errors import PlanError
 from syncnb.watching import Progress, Watch
 
 __all__ = ["Worker"]
-
-STOPPED = "it was stopped: nothing of it was written"
 
 
 class Worker:
@@ -51,6 +49,11 @@ class Worker:
         watch.stop()
         return True
 
+    @property
+    def stopping(self) -> bool:
+        """Whether what is going on was told to stop."""
+        return self._watch is not None and self._watch.stopped
+
     def _do(
         self, watch: Watch, work: Callable[[], Any], over: Callable[[Any, BaseException | None], None]
     ) -> Any:
@@ -60,18 +63,10 @@ class Worker:
             with watch.work():
                 value = work()
         except BaseException as error:
-            problem = _told_apart(error, stopped=watch.stopped)
+            problem = error
         with self._lock:
             self.at, self._watch = "", None
         over(value, problem)
         if problem is not None:
             raise problem
         return value
-
-
-def _told_apart(error: BaseException, *, stopped: bool) -> BaseException:
-    """What ended because somebody stopped it, and not by a fault of its own."""
-    ours = isinstance(error, SyncnbError) and not isinstance(error, UnknownOutcome)
-    if stopped and ours and not isinstance(error, Stopped):
-        return Stopped(STOPPED, hint="start it again when you want it whole")
-    return error

@@ -165,11 +165,12 @@ class Grid:
         return GridWidget(self)
 
     def _sheet(self) -> Sheet:
-        if isinstance(self.source, Differences):
-            sheet = table_sheet(self.source.diff, in_sight=IN_SIGHT)
-        else:
-            sheet = self.plan._sheet()
+        sheet = self._facts(self.source) if isinstance(self.source, Differences) else self.plan._sheet()
         return replace(sheet, notes=[*sheet.notes, WITHOUT])
+
+    @staticmethod
+    def _facts(source: Differences) -> Sheet:
+        return table_sheet(source.diff, in_sight=IN_SIGHT)
 
     def __repr__(self) -> str:
         return self._sheet().text()

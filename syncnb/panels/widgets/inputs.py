@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from syncnb.errors import SyncnbError
 from syncnb.panels.desk.actions import Action
 from syncnb.panels.desk.fields import Field
 
@@ -67,7 +68,11 @@ class Press(w.Button):  # type: ignore[misc]
 
     def start(self) -> "Future[Any]":
         """Press it, and go on."""
-        return self._desk.press(self.action.name, **self._words())
+        try:
+            words = self._words()
+        except SyncnbError as error:
+            return self._desk.refuse(error)
+        return self._desk.press(self.action.name, **words)
 
     def _handle_button_msg(self, _: Any, content: Mapping[str, Any], buffers: Any) -> None:
         if content.get("event") == "click":

@@ -1,7 +1,6 @@
 """All steps of a desk in one place, one of them in sight."""
 
 import html
-import threading
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -41,7 +40,6 @@ class PanelWidget:
         self.turns = {step: self._turn(step, at) for at, step in enumerate(desk.steps, 1)}
         self.body = w.VBox()
         self.boxes: dict[str, StepBox] = {}
-        self._lock = threading.RLock()
         self._last: Any = None
         nav = w.HBox(list(self.turns.values()) if len(self.turns) > 1 else [])
         nav.add_class("row")
@@ -84,7 +82,7 @@ class PanelWidget:
 
     def refresh(self) -> None:
         """Show the desk as it is now; called from whichever thread something happened in."""
-        with self._lock:
+        with self.desk.lock:
             text, bad = sheets.outcome(self.desk)
             at, busy = self.desk.progress, bool(self.desk.busy)
             self.says.said = {

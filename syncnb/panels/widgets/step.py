@@ -1,6 +1,7 @@
 """One step of a desk: its fields, its buttons with the Python that they run, and what is in hand of it."""
 
 import html
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["StepBox"]
 
+ONCE = {
+    "choose": ("row", "columns", "reason"),
+    "apply": ("allow", "confirm"),
+    "undo": ("run", "allow", "confirm"),
+    "sync": ("allow", "confirm"),
+}
+"""Fields that hold for one press of an action."""
 SQL = 20_000
 """Characters of SQL that are shown."""
 
@@ -38,6 +46,8 @@ class StepBox(w.VBox):  # type: ignore[misc]
         }
         self.twins = {name: w.HTML() for name in self.presses}
         self.shown = w.VBox()
+        self._finished = Counter(desk.finished)
+        self._texts: list[tuple[Any, str]] = []
         self._about: tuple[Any, ...] = (None, None, None)
         self._grid: Grid | None = None
         self._edits: Any = None
@@ -73,11 +83,22 @@ class StepBox(w.VBox):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Show it as the desk has it now."""
-        for field in FIELDS[self.step]:
-            offer(self.fields[field.name], field, self.desk)
-        for name in self.presses:
-            self._button(name)
-        self._results()
+        with self.desk.lock:
+            self._empty()
+            for field in FIELDS[self.step]:
+                offer(self.fields[field.name], field, self.desk)
+            for name in self.presses:
+                self._button(name)
+            self._results()
+
+    def _empty(self) -> None:
+        """What was meant for one press alone is gone after it: a reason, a permission, a name that was typed."""
+        for action, names in ONCE.items():
+            if action in self.presses and self.desk.finished[action] != self._finished[action]:
+                self._finished[action] = self.desk.finished[action]
+                for name in names:
+                    widget = self.fields[name]
+                    widget.value = () if isinstance(widget, w.SelectMultiple) else ""
 
     def _button(self, name: str) -> None:
         try:
@@ -113,7 +134,12 @@ class StepBox(w.VBox):  # type: ignore[misc]
 
     def _pages(self, things: list[Any]) -> list[Any]:
         # One page each, kept as it is where it says the same: a page that is made anew loses the place of who reads.
-        texts = [_page(thing) for thing in things]
+        texts = [
+            next((text for known, text in self._texts if known is thing), None) or _page(thing)
+            for thing in things
+        ]
+        # Of what cannot change; the conflicts do.
+        self._texts = [each for each in zip(things, texts, strict=True) if each[0] is not self.desk.conflicts]
         old = [each for each in self.shown.children if isinstance(each, w.HTML)]
         pages = [old[at] if at < len(old) else w.HTML() for at in range(len(texts))]
         for page, text in zip(pages, texts, strict=True):
