@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, M
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from syncnb.changes.accepted import without_accepted
 from syncnb.comparing.accepting import accepted_here
 from syncnb.comparing.collecting import Collector, Witness
 from syncnb.comparing.describing import Children, described, in_conflict
+from syncnb.comparing.digesting import compare_digests, forms_for
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.knowing import known_ids
 from syncnb.comparing.partitioning import compare_shares, tokens
@@ -24,13 +25,20 @@ from syncnb.comparing.settling import Settled
 from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.errors import SyncnbError
 from syncnb.matching import Matched, Names, Told, families, ids_told, match
+from syncnb.schema import Table
 from syncnb.stores.port import Reader, Store
+from syncnb.stores.row_digests import Unfit
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
 
 __all__ = ["diff"]
 
 TENTH = timedelta(milliseconds=100)
+
+Strategy = Literal["stream", "digests"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+LARGE = 50_000
+"""Rows of a table from which digests are worth their questions."""
 
 
 def diff(
@@ -46,6 +54,7 @@ def diff(
     ids: "str | Sequence[str] | Mapping[str, Any] | None" = None,
     base: bool = True,
     schemas: Sequence[str] | None = None,
+    strategy: Strategy | None = None,
     progress: bool | None = None,
 ) -> Diff:
     """Every true difference between two stores, table by table, read in one snapshot each.
@@ -65,6 +74,9 @@ def diff(
     base: whether to use what both sides last agreed on, where that is kept (`sn.agree`, `sn.sync`): then it is
         known who changed what. Without it a row that one side lacks may be new here or deleted there.
     schemas: PostgreSQL schemas beside those on the search path.
+    strategy: `"stream"` reads all rows of both sides and compares them by value. `"digests"` has PostgreSQL hash its
+        rows, wherever that can be trusted to find the same, and reads only those that differ: `.how` says which
+        tables were compared so, and why others were not. By default that is done with large tables.
     progress: a progress bar; by default where a diff takes longer than two seconds.
 
     Raises SchemaError where tables, columns or keys do not pair, ConnectError and ReadError from the stores.
@@ -73,8 +85,12 @@ def diff(
         raise SyncnbError(
             f"limit is {limit}", hint="give the number of differing rows after which to stop, from 1"
         )
+    if strategy not in (None, *STRATEGIES):
+        raise SyncnbError(f"there is no strategy {strategy!r}", hint=f"there are {' and '.join(STRATEGIES)}")
     told = Told(tables=tables, key=key, columns=columns, ignore=ignore, tolerance=tolerance or {}, ids=ids)
-    return diff_told(local, remote, told, limit=limit, base=base, schemas=schemas, progress=progress)
+    return diff_told(
+        local, remote, told, limit=limit, base=base, schemas=schemas, strategy=strategy, progress=progress
+    )
 
 
 def diff_told(
@@ -85,6 +101,7 @@ def diff_told(
     limit: int | None = None,
     base: bool = True,
     schemas: Sequence[str] | None = None,
+    strategy: Strategy | None = None,
     progress: bool | None = None,
     witness: Witness | None = None,
     only: Mapping[str, Keys] | None = None,
@@ -111,7 +128,7 @@ def diff_told(
             chosen = None
             if only is not None:
                 chosen = Selection(matched.pairs, readers, only, memory, known, remote.dialect)
-            comparison = _Comparison(told, readers, limit, bar, known, memory, witness, chosen)
+            comparison = _Comparison(told, readers, limit, bar, known, memory, witness, chosen, strategy)
             tables = comparison.of(matched.pairs)
             if chosen is not None:
                 tables = tuple(map(chosen.concerned, tables))
@@ -171,6 +188,7 @@ class _Comparison:
     memory: Remembered
     witness: Witness | None = None
     selection: Selection | None = None
+    strategy: Strategy | None = None
     ids: dict[str, Ids] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
     found: dict[str, "_Found"] = field(default_factory=dict)
@@ -215,6 +233,33 @@ class _Comparison:
         if not pair.columns:
             nothing = Uncompared("rows", "rows", None, "no column can be compared")
             return _Found(self._collector(pair), "none", nothing.why, [nothing])
+        why_not = ""
+        if self.strategy != "stream":
+            try:
+                return self._by_digests(pair)
+            except Unfit as problem:
+                why_not = f"; no digests: {problem}" if self.strategy == "digests" else ""
+                self.children.start(pair)
+        found = self._by_value(pair)
+        found.reason += why_not
+        return found
+
+    def _by_digests(self, pair: TablePair) -> "_Found":
+        """Raises Unfit where only values can tell."""
+        entities = self._entities(pair)
+        if self.selection is not None or self.witness is not None or self.limit is not None:
+            raise Unfit("some rows only, or all of them are asked for")
+        if len(entities.known) or entities.moved or self.children.watched(pair):
+            raise Unfit("ids that mean another thing on the other side")
+        forms = forms_for(pair, self.readers)
+        sizes = [self.readers[side].count_estimate(table) for side, table in _tables(pair)]
+        if self.strategy is None and min(size or 0 for size in sizes) < LARGE:
+            raise Unfit("a small table")
+        found = self._collector(pair)
+        how = compare_digests(pair, forms, self.readers, found, self.bar)
+        return _Found(found, "digests", "equal rows in digests of 128 bits, the others by value", how=how)
+
+    def _by_value(self, pair: TablePair) -> "_Found":
         reason = streamable(pair) if self.selection is None else "some rows only"
         if reason is None:
             found = self._collector(pair)
@@ -232,12 +277,14 @@ class _Comparison:
         compare_shares(pair, lambda side: self._batches(pair, side, ordered=False), found, self.bar)
         return _Found(found, "partition", reason)
 
-    def _collector(self, pair: TablePair) -> Collector:
+    def _entities(self, pair: TablePair) -> Entities:
         known = self.known.get(pair.name, Known())
-        entities = Entities(pair, ids_told(pair, self.told), self.ids, known, self.memory.table(pair))
+        return Entities(pair, ids_told(pair, self.told), self.ids, known, self.memory.table(pair))
+
+    def _collector(self, pair: TablePair) -> Collector:
         if self.witness is not None:
             self.witness.start(pair)
-        return Collector(pair, limit=self.limit, entities=entities, witness=self.witness)
+        return Collector(pair, limit=self.limit, entities=self._entities(pair), witness=self.witness)
 
     def _batches(self, pair: TablePair, side: Side, *, ordered: bool) -> Generator[pa.RecordBatch]:
         if self.selection is not None:
@@ -257,6 +304,7 @@ class _Comparison:
             "why": found.reason,
             "rows": sum(collector.rows.values()),
             "seconds": found.seconds,
+            **found.how,
         }
         extra = [*found.extra, *_hidden(collector)]
         return collector.finish(how, extra, settled.ids if settled else None, conflicts)
@@ -270,6 +318,8 @@ class _Found:
     strategy: str
     reason: str
     extra: list[Uncompared] = field(default_factory=list)
+    how: Mapping[str, Any] = field(default_factory=dict)
+    """What else there is to say about how it was done."""
     settled: Settled | None = None
     seconds: float = 0.0
 
@@ -281,6 +331,10 @@ def _batches(pair: TablePair, side: Side, reader: Reader, *, ordered: bool) -> G
     yield from reader.batches(table, names, order=order)
 
 
+def _tables(pair: TablePair) -> tuple[tuple[Side, Table], ...]:
+    return ("local", pair.local), ("remote", pair.remote)
+
+
 def _on(side: Side, column: ColumnPair) -> Any:
     return column.local if side == "local" else column.remote
 
@@ -289,7 +343,7 @@ def _hidden(found: Collector) -> Iterator[Uncompared]:
     """Rows that were not seen, as far as that is known."""
     if found.full:
         yield Uncompared("rows", "rows", None, f"stopped at the limit of {found.limit} differing rows")
-    for side, table in (("local", found.pair.local), ("remote", found.pair.remote)):
+    for side, table in _tables(found.pair):
         if table.row_security:
             yield Uncompared("rows", "rows", None, f"row-level security hides rows of {side} from this role")
 
