@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 import syncnb as sn
 from syncnb.comparing import digesting
-from syncnb.stores import postgres_digests
+from syncnb.stores import postgres_digests, read_digests
 from syncnb.values.hashing import text_hashes
 from syncnb.values.raw import to_python
+from tests.benchmarks import compare
+from tests.benchmarks.link import linked
 from tests.databases import ENGINES, Workbench, rows
 from tests.test_oracle import PAIRS
 
@@ -162,10 +164,12 @@ class TestEngines:
         assert by_digests(local, remote).counts.only_local == 30
         assert both(remote, remote).verdict == "equal"
 
-    @pytest.mark.parametrize("buckets", [1, 2, 64])
+    @pytest.mark.parametrize(("buckets", "kept"), [(1, 0), (2, 4_000_000), (64, 0), (1024, 0)])
     def test_crowded_buckets(
-        self, bench: Workbench, monkeypatch: pytest.MonkeyPatch, one: str, other: str, buckets: int
+        self, bench: Workbench, monkeypatch: pytest.MonkeyPatch, one: str, other: str, buckets: int, kept: int
     ) -> None:
+        """And too many rows to keep anything of them."""
+        monkeypatch.setattr(read_digests, "KEPT", kept)
         monkeypatch.setattr(digesting, "FEWEST", buckets)
         monkeypatch.setattr(digesting, "MOST", buckets)
         local = bench.make(
@@ -235,7 +239,7 @@ EXACT_WAY: dict[str, tuple[str, str, list[str], list[str], str]] = {
     "a view": ("k integer, v text", "k int, v text", ["1, 'a'"], ["1, 'b'"], "unique"),
     "stamps of no zone against moments": (
         "k integer PRIMARY KEY, v timestamp", "k int PRIMARY KEY, v timestamptz",
-        [f"{n}, '2026-01-01 00:00:00'" for n in range(300)], [f"{n}, '2026-01-01 00:00:00Z'" for n in range(300)], "most rows differ",
+        [f"{n}, '2026-01-01 00:00:00'" for n in range(300)], [f"{n}, '2026-01-01 00:00:00Z'" for n in range(300)], "the first rows differ",
     ),
 }  # fmt: skip
 
@@ -567,9 +571,9 @@ def tables(draw: st.DrawFn) -> tuple[list[str], dict[Any, Any], dict[Any, Any], 
     return kinds, common, here, there
 
 
-@given(tables(), st.sampled_from([1, 4, 256]), st.booleans())
+@given(tables(), st.sampled_from([1, 4, 256]), st.booleans(), st.sampled_from([0, 4_000_000]))
 @settings(quiet, max_examples=40)
-def test_drawn_tables(bench: Workbench, drawn: Any, buckets: int, swapped: bool) -> None:
+def test_drawn_tables(bench: Workbench, drawn: Any, buckets: int, swapped: bool, kept: int) -> None:
     kinds, common, here, there = drawn
     number = all(isinstance(key, int) for key in (*common, *here, *there))
     names = [f"c{at}" for at in range(len(kinds))]
@@ -583,6 +587,7 @@ def test_drawn_tables(bench: Workbench, drawn: Any, buckets: int, swapped: bool)
         sides.append(filled(bench, at, ddl, [(key, *row) for key, row in content.items()]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digesting, "FEWEST", buckets)
+        patch.setattr(read_digests, "KEPT", kept)
         d = both(*sides[::-1] if swapped else sides)
     assert d.tables[0].how["strategy"] == "digests" or d.tables[0].how["why"]
 
@@ -602,3 +607,32 @@ def filled(bench: Workbench, at: int, ddl: str, content: list[tuple[Any, ...]]) 
         if content:
             cursor.executemany(f"INSERT INTO t VALUES ({', '.join(['%s'] * marks)})", content)
     return store
+
+
+@pytest.mark.parametrize("seed", [0, 1], ids=["scattered", "next to each other"])
+def test_a_large_table_by_default(tmp_path: Path, pg: str, seed: int) -> None:
+    """What the benchmark measures, small: results and bytes, no seconds."""
+    path, count = tmp_path / "items.db", 60_000
+    compare.fill(path, pg, count)
+    compare.change(pg, count, 60, seed)
+    with linked(pg) as link:
+        _, small = compare.measure(link, path, pg, "digests", 60)
+        _, large = compare.measure(link, path, pg, "stream", 60)
+        assert small * 40 < large
+        local, remote = sn.connect(path), sn.connect(link.url(pg))
+        assert set(sn.diff(local, remote, "items").how["strategy"]) == {"digests"}
+    by_value = sn.diff(local, sn.connect(pg), "items", strategy="stream")
+    assert told(sn.diff(local, sn.connect(pg), "items")) == told(by_value)
+
+
+def test_where_all_rows_differ_they_are_read_at_once(
+    tmp_path: Path, pg: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digesting, "MANY", 0.5)
+    path = tmp_path / "items.db"
+    compare.fill(path, pg, 3000)
+    with psycopg.connect(pg) as server:
+        server.execute("UPDATE items SET note = 'another'")
+    d = both(sn.connect(path), sn.connect(pg), tables="items").tables[0]
+    assert d.counts.changed == 3000
+    assert "the first rows differ" in d.how["why"]

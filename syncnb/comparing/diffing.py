@@ -85,8 +85,6 @@ def diff(
         raise SyncnbError(
             f"limit is {limit}", hint="give the number of differing rows after which to stop, from 1"
         )
-    if strategy not in (None, *STRATEGIES):
-        raise SyncnbError(f"there is no strategy {strategy!r}", hint=f"there are {' and '.join(STRATEGIES)}")
     told = Told(tables=tables, key=key, columns=columns, ignore=ignore, tolerance=tolerance or {}, ids=ids)
     return diff_told(
         local, remote, told, limit=limit, base=base, schemas=schemas, strategy=strategy, progress=progress
@@ -112,6 +110,8 @@ def diff_told(
         nothing but these rows, what they refer to, and who is who in remote is read: counts and verdicts are
         about those.
     """
+    if strategy not in (None, *STRATEGIES):
+        raise SyncnbError(f"there is no strategy {strategy!r}", hint=f"there are {' and '.join(STRATEGIES)}")
     for side, store in (("local", local), ("remote", remote)):
         if not isinstance(store, Store):
             raise SyncnbError(

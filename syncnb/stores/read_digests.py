@@ -1,6 +1,10 @@
 """The digests of a table that is read row by row: SQLite, frames."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +21,7 @@ from syncnb.stores.row_digests import (
     Tagged,
     Unfit,
 )  # fmt: skip
+from syncnb.values.columns import Mask
 from syncnb.values.hashing import text_hashes
 from syncnb.values.images import Imaged, imaged, joined
 from syncnb.values.kinds import Kind
@@ -28,7 +33,35 @@ __all__ = ["ReadDigester"]
 FEW = 8
 """Rows are looked up by key where fewer than one in so many is wanted, else the table is read again."""
 
+KEPT = 4_000_000
+"""Rows up to which tags and digests are kept, 16 bytes each, so that no row is read a second time for them."""
+AHEAD = 2
+"""Batches that are read and wait to be hashed."""
+
+NONE: Numbers = np.zeros(0, np.int64)
+
+T = TypeVar("T")
 Columns = Sequence[pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Rows as `tagged` tells of them, and their buckets."""
+
+    tags: Numbers
+    buckets: "np.ndarray[tuple[int], np.dtype[np.int32]]"
+    digests: "np.ndarray[tuple[int], np.dtype[np.int32]]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Digested:
+    """What is made of a batch."""
+
+    tags: Numbers
+    buckets: Numbers
+    hashes: list[Numbers]
+    ruled: Numbers
+    """By column: cells that are not written as PostgreSQL does."""
 
 
 class ReadDigester:
@@ -45,8 +78,7 @@ class ReadDigester:
         self.key_names = [column.name for column in recipe.key]
         self.by_rule = np.zeros(len(self.names), np.int64)
         """By column: cells of all rows whose raw form is not PostgreSQL's."""
-        self._tags: Numbers = np.zeros(0, np.int64)
-        self._keys: list[pa.Array] = []
+        self._kept: list[_Kept] | None = []
 
     def agrees(self) -> bool:
         """Always: it is PostgreSQL that has to agree."""
@@ -56,44 +88,59 @@ class ReadDigester:
         """The digests of all rows. Raises Unfit where a key is NULL or not of its column's kind."""
         rows, sums = 0, np.zeros(2, np.uint64)
         places = np.zeros(self.recipe.buckets, np.uint64)
-        for batch in self.reader.batches(self.recipe.table, self.names):
-            images = self._imaged(range(len(self.names)), batch.columns)
-            self.by_rule += _ruled(images)
-            hashes = self._hashes(images)
-            rows += batch.num_rows
-            sums += np.array([part.view(np.uint64).sum(dtype=np.uint64) for part in hashes])
-            keys = [(batch.columns[at], images[at]) for at in self.recipe.key_at]
-            _, buckets = self._placed(*zip(*keys, strict=True))
-            np.add.at(places, buckets, (hashes[0] >> HALF).view(np.uint64) + np.uint64(COUNTED))
+        for found in _ahead(self._digested, self.reader.batches(self.recipe.table, self.names)):
+            self.by_rule += found.ruled
+            rows += len(found.tags)
+            sums += np.array([part.view(np.uint64).sum(dtype=np.uint64) for part in found.hashes])
+            digests = found.hashes[0] >> HALF
+            np.add.at(places, found.buckets, digests.view(np.uint64) + np.uint64(COUNTED))
+            self._keep(_Kept(found.tags, found.buckets.astype(np.int32), digests.astype(np.int32)), rows)
         return Sums(rows, int(sums[0]), int(sums[1]), places.astype(np.uint32))
+
+    def _keep(self, part: "_Kept", rows: int) -> None:
+        if rows > KEPT:
+            self._kept = None
+        if self._kept is not None:
+            self._kept.append(part)
+
+    def _digested(self, batch: pa.RecordBatch) -> "_Digested":
+        images = self._imaged(range(len(self.names)), batch.columns)
+        key = [batch.columns[at] for at in self.recipe.key_at]
+        placed = self._placed(key, [images[at] for at in self.recipe.key_at])
+        return _Digested(*placed, self._hashes(images), _ruled(images))
 
     def first(self, rows: int) -> tuple[Numbers, Numbers]:
         """Tags and first hashes of some rows, as they come first."""
-        for batch in self.reader.batches(self.recipe.table, self.names):
-            images = self._imaged(range(len(self.names)), columns := batch.slice(0, rows).columns)
-            tags, _ = self._placed(
-                *zip(*((columns[at], images[at]) for at in self.recipe.key_at), strict=True)
-            )
-            return tags, self._hashes(images)[0]
-        return self._tags, self._tags
+        batch = next(iter(self.reader.batches(self.recipe.table, self.names)), None)
+        if batch is None:
+            return NONE, NONE
+        found = self._digested(batch.slice(0, rows))
+        return found.tags, found.hashes[0]
 
     def tagged(self, buckets: Numbers) -> Tagged:
-        """The rows in these buckets; their keys are kept for `rows`."""
-        tags, digests, keys = [self._tags[:0]], [self._tags[:0]], []
-        for batch in self._in_buckets(buckets):
-            key = [batch.columns[at] for at in self.recipe.key_at]
-            tags.append(self._placed(key, self._imaged(self.recipe.key_at, key))[0])
-            digests.append(self._hashes(self._imaged(range(len(self.names)), batch.columns))[0] >> HALF)
-            keys.append(key)
-        self._keys = [concat(part[at] for part in keys) for at in range(len(self.recipe.key_at))]
-        self._tags = np.concatenate(tags)
-        return Tagged(self._tags, np.concatenate(digests))
+        """The rows in these buckets."""
+        wanted = np.zeros(self.recipe.buckets, np.bool_)
+        wanted[buckets] = True
+        tags, digests = [NONE], [NONE]
+        if self._kept is not None:
+            for part in self._kept:
+                rows = np.flatnonzero(wanted[part.buckets])
+                tags.append(part.tags[rows])
+                digests.append(part.digests[rows].astype(np.int64))
+        else:
+            for found in _ahead(self._digested, self._in_buckets(wanted)):
+                tags.append(found.tags)
+                digests.append(found.hashes[0] >> HALF)
+        return Tagged(np.concatenate(tags), np.concatenate(digests))
 
     def rows(self, tags: Numbers) -> Iterator[pa.RecordBatch]:
-        """The rows with these tags among those that were `tagged` last, and behind them their hashes."""
-        wanted = pa.array(np.flatnonzero(np.isin(self._tags, tags)))
-        if len(wanted):
-            for batch in self._chosen([key.take(wanted) for key in self._keys]):
+        """The rows with these tags, and behind them their hashes."""
+        if self.recipe.by_number:
+            keys = [pa.array(tags)]
+        else:
+            keys = self._keys(lambda key: np.isin(self._placed_alone(key)[0], tags))
+        if len(keys[0]):
+            for batch in self._chosen(keys):
                 hashes = self._hashes(self._imaged(range(len(self.names)), batch.columns))
                 columns = [*batch.columns, *map(pa.array, hashes)]
                 yield pa.RecordBatch.from_arrays(columns, names=[*self.names, *HASHES])
@@ -105,26 +152,32 @@ class ReadDigester:
     def _chosen(self, keys: Columns) -> Iterator[pa.RecordBatch]:
         yield from self.reader.chosen(self.recipe.table, self.names, self.key_names, keys)
 
-    def _in_buckets(self, buckets: Numbers) -> Iterator[pa.RecordBatch]:
-        wanted = np.zeros(self.recipe.buckets, np.bool_)
-        wanted[buckets] = True
-        if len(buckets) * FEW > self.recipe.buckets:
+    def _in_buckets(self, wanted: Mask) -> Iterator[pa.RecordBatch]:
+        """The rows in these buckets, read again."""
+
+        def those(key: Columns) -> Mask:
+            found: Mask = wanted[self._placed_alone(key)[1]]
+            return found
+
+        if wanted.mean() * FEW > 1:
             for batch in self.reader.batches(self.recipe.table, self.names):
                 key = [batch.columns[at] for at in self.recipe.key_at]
-                yield batch.take(self._those(key, wanted))
+                yield batch.take(pa.array(np.flatnonzero(those(key))))
             return
-        kept = []
-        for batch in self.reader.batches(self.recipe.table, self.key_names):
-            chosen = self._those(batch.columns, wanted)
-            kept.append([column.take(chosen) for column in batch.columns])
-        keys = [concat(part[at] for part in kept) for at in range(len(self.key_names))]
+        keys = self._keys(those)
         if len(keys[0]):
             yield from self._chosen(keys)
 
-    def _those(self, key: Columns, wanted: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> pa.Array:
-        """Which of these rows are in a bucket that is wanted."""
-        buckets = self._placed(key, self._imaged(self.recipe.key_at, key))[1]
-        return pa.array(np.flatnonzero(wanted[buckets]))
+    def _keys(self, those: Callable[[Columns], Mask]) -> list[pa.Array]:
+        """The keys that are wanted, by reading all of them."""
+        kept = []
+        for batch in self.reader.batches(self.recipe.table, self.key_names):
+            rows = pa.array(np.flatnonzero(those(batch.columns)))
+            kept.append([column.take(rows) for column in batch.columns])
+        return [concat(part[at] for part in kept) for at in range(len(self.key_names))]
+
+    def _placed_alone(self, key: Columns) -> tuple[Numbers, Numbers]:
+        return self._placed(key, self._imaged(self.recipe.key_at, key))
 
     def _imaged(self, at: Sequence[int], columns: Columns) -> list[Imaged]:
         """Columns of the table as images; `at` says which they are."""
@@ -146,6 +199,18 @@ class ReadDigester:
             return tags, text_hashes(near, [seed])[0] & mask
         tags = text_hashes(joined([text for image in images for text in image.parts]), [seed])[0]
         return tags, tags & mask
+
+
+def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:
+    """What `work` makes of each batch, in order, while the next ones are read: most of it needs no interpreter."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[T]] = deque()
+        for batch in batches:
+            waiting.append(pool.submit(work, batch))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _ruled(images: Sequence[Imaged]) -> Numbers:
