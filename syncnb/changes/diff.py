@@ -17,6 +17,10 @@ from syncnb.schema import fold
 
 __all__ = ["Diff"]
 
+HOW = {
+    "strategy": pa.string(), "why": pa.string(), "rows": pa.int64(), "seconds": pa.float64(),
+    "rounds": pa.int64(), "bytes": pa.int64(),
+}  # fmt: skip
 LOOKS = {"equal": "good", "equal_except": "partial", "different": "bad"}
 
 
@@ -102,17 +106,13 @@ class Diff(Mapping[str, TableDiff]):
 
     @cached_property
     def how(self) -> pd.DataFrame:
-        """How each table was compared: strategy, why, rows, seconds."""
-        names = ("strategy", "why", "rows", "seconds")
+        """How each table was compared: strategy, why, rows, seconds, rounds, bytes.
+
+        rounds and bytes: questions one after the other, and what went to and fro for them, as far as that is
+        counted (`digests`).
+        """
         told: dict[str, Any] = {"table": pa.array([table.name for table in self.tables], pa.string())}
-        for name in names:
-            kind = (
-                pa.string()
-                if name in ("strategy", "why")
-                else pa.float64()
-                if name == "seconds"
-                else pa.int64()
-            )
+        for name, kind in HOW.items():
             told[name] = pa.array([table.how.get(name) for table in self.tables], kind)
         return frame(told)
 

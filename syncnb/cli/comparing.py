@@ -9,6 +9,7 @@ from syncnb.cli.opening import opened
 
 if TYPE_CHECKING:
     from syncnb.changes import Diff
+    from syncnb.comparing.diffing import Strategy
     from syncnb.matching import Told
     from syncnb.stores.port import Store
 
@@ -43,12 +44,12 @@ def add_comparing(parser: Parser, *, local: str = "LOCAL") -> None:
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
-def compared(options: Namespace, *, limit: int | None = None) -> "Diff":
+def compared(options: Namespace, *, limit: int | None = None, strategy: "Strategy | None" = None) -> "Diff":
     """The differences between both stores, read as the options tell."""
     from syncnb.comparing.diffing import diff_told
 
     local, remote, told, schemas, progress = sides_of(options)
-    return diff_told(local, remote, told, limit=limit, schemas=schemas, progress=progress)
+    return diff_told(local, remote, told, limit=limit, schemas=schemas, strategy=strategy, progress=progress)
 
 
 def sides_of(

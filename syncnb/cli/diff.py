@@ -29,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
     options = _options(argv)
     if options.json and options.cells:
         raise SyncnbError("--json and --cells exclude each other", hint="leave one of them out")
-    found = compared(options, limit=options.limit)
+    found = compared(options, limit=options.limit, strategy=options.strategy)
     print(json.dumps(document(found), indent=2) if options.json else _text(found, cells=options.cells))
     return 0 if found.verdict == "equal" else 1
 
@@ -94,11 +94,18 @@ def _options(argv: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--limit", metavar="N", type=int, help="stop a table after N differing rows; the verdict says so"
     )
+    parser.add_argument(
+        "--strategy",
+        metavar="S",
+        help="stream (all rows, by value) or digests (hashed by PostgreSQL where that is sure)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument(
         "--cells", action="store_true", help="list every difference, not only the first ten a table"
     )
-    options = parser.parse_args(spelled_out(argv, repeated=REPEATED, single={*SINGLE, "--limit"}))
+    options = parser.parse_args(
+        spelled_out(argv, repeated=REPEATED, single={*SINGLE, "--limit", "--strategy"})
+    )
     if options.limit is not None and options.limit < 1:
         raise SyncnbError(f"--limit is {options.limit}", hint="give a number of rows, from 1")
     return options

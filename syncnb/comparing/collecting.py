@@ -156,11 +156,16 @@ class Collector:
             self.rows[side] += len(taken)
             self._keep(side, columns, taken)
 
-    def agreed(self, rows: int) -> None:
-        """Rows of both sides that are the same in every column, and known to be."""
+    def agreed(self, rows: int, *, by_rule: "np.ndarray[Any, Any] | None" = None) -> None:
+        """Rows of both sides that are the same in every column, and known to be.
+
+        by_rule: by column, how many of their cells are the same only thanks to a rule.
+        """
         self.rows["local"] += rows
         self.rows["remote"] += rows
         self.same += rows
+        if by_rule is not None:
+            self.by_rule += by_rule
 
     def skip(self, side: Side, columns: Columns, rows: Sequence[int], reason: str) -> None:
         """Rows that cannot be compared, and why."""

@@ -42,6 +42,10 @@ class Children:
         """This table is about to be read, from its beginning."""
         self._counts = {place: counts for place, counts in self._counts.items() if place[1] != pair.name}
 
+    def watched(self, pair: TablePair) -> bool:
+        """Whether rows of this table are counted."""
+        return any(link.parent in self._watched for link in pair.links)
+
     def count(self, pair: TablePair, side: Side, columns: Sequence[pa.Array]) -> None:
         """Rows of a table that refer to what is watched."""
         for link in pair.links:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, M
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from syncnb.changes.accepted import without_accepted
 from syncnb.comparing.accepting import accepted_here
 from syncnb.comparing.collecting import Collector, Witness
 from syncnb.comparing.describing import Children, described, in_conflict
+from syncnb.comparing.digesting import compare_digests, forms_for
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.filtering import Filter, crossing, filters_of
 from syncnb.comparing.knowing import known_ids
@@ -27,7 +28,9 @@ from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.errors import SyncnbError
 from syncnb.filters import Condition
 from syncnb.matching import Matched, Names, Told, families, ids_told, match
+from syncnb.schema import Table
 from syncnb.stores.port import Reader, Store
+from syncnb.stores.row_digests import Unfit
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
 from syncnb.watching import bar
@@ -35,6 +38,13 @@ from syncnb.watching import bar
 __all__ = ["diff"]
 
 TENTH = timedelta(milliseconds=100)
+
+Strategy = Literal["stream", "digests"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+LARGE = 50_000
+"""Rows of a table from which digests are worth their questions."""
+Sizes = tuple[int | None, int | None]
+"""Rows of a table in local and in remote, as the catalogues estimate them."""
 
 
 def diff(
@@ -53,6 +63,7 @@ def diff(
     touch: "Names | Mapping[str, Names]" = (),
     partial: bool = False,
     schemas: Sequence[str] | None = None,
+    strategy: Strategy | None = None,
     progress: bool | None = None,
 ) -> Diff:
     """Every true difference between two stores, table by table, read in one snapshot each.
@@ -78,6 +89,9 @@ def diff(
     partial: local is only a part, such as a payload: what it does not have is not missing, and not told. Of a remote
         table that is much larger only the rows with the keys of local are read.
     schemas: PostgreSQL schemas beside those on the search path.
+    strategy: `"stream"` reads all rows of both sides and compares them by value. `"digests"` has PostgreSQL hash its
+        rows, wherever that can be trusted to find the same, and reads only those that differ: `.how` says which
+        tables were compared so, and why others were not. By default that is done with large tables.
     progress: a progress bar; by default where a diff takes longer than two seconds.
 
     Raises SchemaError where tables, columns or keys do not pair, ConnectError and ReadError from the stores.
@@ -97,7 +111,15 @@ def diff(
         touch=touch,
     )
     return diff_told(
-        local, remote, told, limit=limit, base=base, partial=partial, schemas=schemas, progress=progress
+        local,
+        remote,
+        told,
+        limit=limit,
+        base=base,
+        partial=partial,
+        schemas=schemas,
+        strategy=strategy,
+        progress=progress,
     )
 
 
@@ -110,6 +132,7 @@ def diff_told(
     base: bool = True,
     partial: bool = False,
     schemas: Sequence[str] | None = None,
+    strategy: Strategy | None = None,
     progress: bool | None = None,
     witness: Witness | None = None,
     only: Mapping[str, Keys] | None = None,
@@ -120,6 +143,8 @@ def diff_told(
         nothing but these rows, what they refer to, and who is who in remote is read: counts and verdicts are
         about those.
     """
+    if strategy not in (None, *STRATEGIES):
+        raise SyncnbError(f"there is no strategy {strategy!r}", hint=f"there are {' and '.join(STRATEGIES)}")
     for side, store in (("local", local), ("remote", remote)):
         if not isinstance(store, Store):
             raise SyncnbError(
@@ -129,7 +154,8 @@ def diff_told(
     with local.reading() as here, remote.reading() as there:
         matched = match(here.schema(schemas), there.schema(schemas), told, (local.timezone, remote.timezone))
         apart = _apart(here.clock_offset(), there.clock_offset())
-        with _bar(matched, here, there, shown=progress) as counter:
+        sizes = _sizes(matched, here, there)
+        with _bar(sizes, shown=progress) as counter:
             known = known_ids(matched.pairs, (local, remote), (here, there))
             memory = Remembered((local, remote), (here, there), used=base)
             readers: dict[Side, Reader] = {"local": here, "remote": there}
@@ -139,7 +165,7 @@ def diff_told(
             part = Part(readers, remote.dialect) if partial else None
             filters = filters_of(matched.pairs, told.where)
             comparison = _Comparison(
-                told, readers, limit, counter, known, memory, witness, chosen, part, filters
+                told, readers, sizes, limit, counter, known, memory, witness, chosen, part, filters, strategy
             )
             tables = comparison.of(matched.pairs)
             if part is not None:
@@ -167,13 +193,16 @@ def _apart(local: timedelta, remote: timedelta) -> timedelta:
     return -(-most // TENTH) * TENTH
 
 
-def _bar(matched: Matched, here: Reader, there: Reader, *, shown: bool | None) -> Any:
-    sizes = [
-        reader.count_estimate(table)
+def _sizes(matched: Matched, here: Reader, there: Reader) -> dict[str, Sizes]:
+    return {
+        pair.name: (here.count_estimate(pair.local), there.count_estimate(pair.remote))
         for pair in matched.pairs
-        for reader, table in ((here, pair.local), (there, pair.remote))
-    ]
-    total = None if None in sizes else sum(size or 0 for size in sizes)
+    }
+
+
+def _bar(sizes: Mapping[str, Sizes], *, shown: bool | None) -> Any:
+    rows = [rows for both in sizes.values() for rows in both]
+    total = None if None in rows else sum(each or 0 for each in rows)
 
     def made() -> Any:
         from tqdm.auto import tqdm
@@ -201,6 +230,7 @@ class _Comparison:
 
     told: Told
     readers: "dict[Side, Reader]"
+    sizes: Mapping[str, Sizes]
     limit: int | None
     bar: Any
     known: Mapping[str, Known]
@@ -209,6 +239,7 @@ class _Comparison:
     selection: Selection | None = None
     part: Part | None = None
     filters: Mapping[str, Filter] = field(default_factory=dict)
+    strategy: Strategy | None = None
     ids: dict[str, Ids] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
     found: dict[str, "_Found"] = field(default_factory=dict)
@@ -253,6 +284,33 @@ class _Comparison:
         if not pair.columns:
             nothing = Uncompared("rows", "rows", None, "no column can be compared")
             return _Found(self._collector(pair), "none", nothing.why, [nothing])
+        why_not = ""
+        if self.strategy != "stream":
+            try:
+                return self._by_digests(pair)
+            except Unfit as problem:
+                why_not = f"; no digests: {problem}" if self.strategy == "digests" else ""
+                self.children.start(pair)
+        found = self._by_value(pair)
+        found.reason += why_not
+        return found
+
+    def _by_digests(self, pair: TablePair) -> "_Found":
+        """Raises Unfit where only values can tell."""
+        entities = self._entities(pair)
+        parted = self.part is not None or pair.name in self.filters
+        if parted or self.selection is not None or self.witness is not None or self.limit is not None:
+            raise Unfit("some rows only, or all of them are asked for")
+        if len(entities.known) or entities.moved or self.children.watched(pair):
+            raise Unfit("ids that mean another thing on the other side")
+        if self.strategy is None and min(size or 0 for size in self.sizes[pair.name]) < LARGE:
+            raise Unfit("a small table")
+        forms = forms_for(pair, self.readers)
+        found = self._collector(pair)
+        how = compare_digests(pair, forms, self.readers, found, self.bar)
+        return _Found(found, "digests", "equal rows in digests of 128 bits, the others by value", how=how)
+
+    def _by_value(self, pair: TablePair) -> "_Found":
         asked = self.part is not None and self.part.asks(pair)
         reason = streamable(pair) if self.selection is None and not asked else "some rows only"
         if reason is None:
@@ -271,12 +329,14 @@ class _Comparison:
         compare_shares(pair, lambda side: self._batches(pair, side, ordered=False), found, self.bar)
         return _Found(found, "partition", reason)
 
-    def _collector(self, pair: TablePair) -> Collector:
+    def _entities(self, pair: TablePair) -> Entities:
         known = self.known.get(pair.name, Known())
-        entities = Entities(pair, ids_told(pair, self.told), self.ids, known, self.memory.table(pair))
+        return Entities(pair, ids_told(pair, self.told), self.ids, known, self.memory.table(pair))
+
+    def _collector(self, pair: TablePair) -> Collector:
         if self.witness is not None:
             self.witness.start(pair)
-        return Collector(pair, limit=self.limit, entities=entities, witness=self.witness)
+        return Collector(pair, limit=self.limit, entities=self._entities(pair), witness=self.witness)
 
     def _batches(self, pair: TablePair, side: Side, *, ordered: bool) -> Generator[pa.RecordBatch]:
         wanted = self.filters.get(pair.name)
@@ -309,6 +369,7 @@ class _Comparison:
             "why": found.reason,
             "rows": sum(collector.rows.values()),
             "seconds": found.seconds,
+            **found.how,
         }
         extra = [*found.extra, *_hidden(collector)]
         return collector.finish(how, extra, settled.ids if settled else None, conflicts)
@@ -322,6 +383,8 @@ class _Found:
     strategy: str
     reason: str
     extra: list[Uncompared] = field(default_factory=list)
+    how: Mapping[str, Any] = field(default_factory=dict)
+    """What else there is to say about how it was done."""
     settled: Settled | None = None
     seconds: float = 0.0
 
@@ -335,6 +398,10 @@ def _batches(
     yield from reader.batches(table, names, order=order, where=where)
 
 
+def _tables(pair: TablePair) -> tuple[tuple[Side, Table], ...]:
+    return ("local", pair.local), ("remote", pair.remote)
+
+
 def _on(side: Side, column: ColumnPair) -> Any:
     return column.local if side == "local" else column.remote
 
@@ -343,7 +410,7 @@ def _hidden(found: Collector) -> Iterator[Uncompared]:
     """Rows that were not seen, as far as that is known."""
     if found.full:
         yield Uncompared("rows", "rows", None, f"stopped at the limit of {found.limit} differing rows")
-    for side, table in (("local", found.pair.local), ("remote", found.pair.remote)):
+    for side, table in _tables(found.pair):
         if table.row_security:
             yield Uncompared("rows", "rows", None, f"row-level security hides rows of {side} from this role")
 

@@ -251,8 +251,19 @@ class PostgresReader:
         with self._translated(table.label):
             wanted = where_query(self._connection, table, where)
         query = copy_query(table, chosen, [table.column(name) for name in order], wanted)
-        self._stream = _Stream(self._copied(query, table, chosen), table.label)
+        return self.copied(query, table, chosen)
+
+    def copied(self, query: str, table: Table, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        """What this COPY sends, as columns of these kinds, under the same rules."""
+        self._free()
+        self._stream = _Stream(self._copied(query, table, columns), table.label)
         return self._stream
+
+    def asked(self, query: str, told: Sequence[Any], what: str) -> tuple[Any, ...]:
+        """The first row that a query gives, bytes as bytes; with nothing `told`, `%` is a plain sign in it."""
+        self._free()
+        with self._translated(what), self._connection.cursor(binary=True) as cursor:
+            return cursor.execute(query.encode(), told or None).fetchone() or ()
 
     def clock_offset(self) -> timedelta:
         """How far the server's clock is ahead of ours, by one question; 0 where the way there explains it."""
@@ -290,8 +301,7 @@ class PostgresReader:
         with self._translated(table.label):
             put_keys(self._connection, keys)
         query = key_query(table, chosen, named, [bool(values.null_count) for values in keys])
-        self._stream = _Stream(self._copied(query, table, chosen), table.label)
-        return self._stream
+        return self.copied(query, table, chosen)
 
     def interrupt(self) -> None:
         """Cancel whatever the server does for this snapshot. Any thread; never raises."""

@@ -6,6 +6,7 @@ Everything else (dates, decimals, JSON, ...) stays the text that the store wrote
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -42,6 +43,7 @@ Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Raw: TypeAlias = int | float | bool | str | bytes | BadText | None
 
 FIELDS: dict[type, str] = {int: "i", float: "f", str: "t", bytes: "b", BadText: "x"}
+NOTHING = type(None)
 PLAIN: dict[type, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
@@ -67,6 +69,9 @@ def from_python(values: Sequence[Raw]) -> pa.Array:
             return from_python([_fitting(value) for value in values])
         except UnicodeEncodeError:  # a lone surrogate, which no UTF-8 text can hold
             return from_python([_fitting(value) for value in values])
+    if bool not in found:
+        with suppress(OverflowError, UnicodeEncodeError):
+            return _mixed(values)
     return _mixed([_fitting(value) for value in values])
 
 
@@ -84,15 +89,22 @@ def _fitting(value: Raw) -> Raw:
 
 
 def _mixed(values: Sequence[Raw]) -> pa.Array:
-    rows: list[dict[str, Any] | None] = []
-    for value in values:
-        if value is None:
-            rows.append(None)
-        elif isinstance(value, BadText):
-            rows.append({"x": value.data})
-        else:
-            rows.append({FIELDS[type(value)]: value})
-    return pa.array(rows, MIXED)
+    kinds = list(map(type, values))
+    found = set(kinds)
+    columns = [
+        pa.array(_of_kind(values, kinds, kind), MIXED.field(name).type)
+        if kind in found
+        else pa.nulls(len(values), MIXED.field(name).type)
+        for kind, name in FIELDS.items()
+    ]
+    nothing = pa.array([kind is NOTHING for kind in kinds]) if NOTHING in found else None
+    return pa.StructArray.from_arrays(columns, fields=list(MIXED), mask=nothing)
+
+
+def _of_kind(values: Sequence[Raw], kinds: Sequence[type], wanted: type) -> list[Any]:
+    if wanted is BadText:
+        return [value.data if isinstance(value, BadText) else None for value in values]
+    return [value if kind is wanted else None for value, kind in zip(values, kinds, strict=True)]
 
 
 def to_python(array: pa.Array) -> list[Raw]:

@@ -190,3 +190,16 @@ WORDS = {
 @pytest.mark.parametrize(("typed", "meant"), WORDS.values(), ids=WORDS)
 def test_an_option_takes_several_values_but_never_a_store(typed: str, meant: str) -> None:
     assert spelled_out(typed.split(), repeated=("--table", "--key"), single=("--limit",)) == meant.split()
+
+
+def test_a_strategy_finds_the_same(run: Run, dataset: Dataset, data_home: Path) -> None:
+    local = str(data_home / "chinook" / "Chinook_Sqlite.sqlite")
+    told = [
+        run("diff", local, "env:CHINOOK", "--json", "--strategy", name, CHINOOK=dataset("chinook"))
+        for name in ("stream", "digests")
+    ]
+    assert told[0].stdout == told[1].stdout
+    assert {each.returncode for each in told} == {1}
+    ended = run("diff", local, "env:CHINOOK", "--strategy", "fast", CHINOOK=dataset("chinook"))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "no strategy 'fast'" in ended.stderr

@@ -1,0 +1,259 @@
+"""Compare two tables by digests of their rows, made where the rows are: next to nothing travels where little differs.
+
+    1  both sides: sums of all rows, and 32 bits for each bucket of keys        where these differ …
+    2  both sides: tag and 32 bits of each row in those buckets                 … which rows do
+    3  both sides: those rows whole, compared by value as ever                  what differs, exactly
+    4  all other rows: their number and two sums of 64 bits are the same, or this was for nothing
+
+Nothing is said to be the same but by value or by step 4, and nothing to differ but by value. What does not
+fit (a kind of value without a common form, a key that nobody keeps unique) is `Unfit`, and goes the exact way.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syncnb.changes import TablePair
+from syncnb.comparing.collecting import Collector
+from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
+from syncnb.errors import ReadError
+from syncnb.schema import Column, Table
+from syncnb.stores.port import BATCH_ROWS, Reader
+from syncnb.stores.postgres import PostgresReader
+from syncnb.stores.postgres_digests import PostgresDigester
+from syncnb.stores.read_digests import ReadDigester
+from syncnb.stores.row_digests import Digester, Numbers, Places, Recipe, Unfit
+from syncnb.values.columns import sort_keys
+from syncnb.values.images import KEY_FORMS, Form, agreed
+from syncnb.values.kinds import Kind
+from syncnb.values.raw import concat
+from syncnb.values.rules import Side
+
+__all__ = ["compare_digests", "forms_for"]
+
+SIDES: tuple[Side, Side] = ("local", "remote")
+IN_BUCKET = 16
+"""A bucket is to hold from so many rows to twice as many."""
+FEWEST, MOST = 2**8, 2**20
+"""Buckets. More than that would take more memory on the server than it may have."""
+SEEDS = (7_640_891_576_956_012_809, -4_942_790_177_534_073_029, 3_238_736_544_897_475_342)
+"""Of the key's hash and of the two of the row: any three numbers."""
+REFUSED = ("0A", "22", "42", "53", "54", "XX")
+"""Classes of SQLSTATE after which it is worth to read the rows instead: the question was too much or too strange."""
+FIRST = 200
+"""Rows looked at beforehand: where most of them differ, all of them had better be read at once."""
+MANY = 0.5
+"""The share of used buckets with a difference beyond which the rows had better be read at once."""
+
+T = TypeVar("T")
+Readers = dict[Side, Reader]
+
+
+def forms_for(pair: TablePair, readers: Readers) -> tuple[Form, ...]:
+    """The form of each column in a row's image. Raises Unfit where the pair cannot be compared by digests at all."""
+    postgres = [side for side in SIDES if isinstance(readers[side], PostgresReader)]
+    if not postgres:
+        raise Unfit("neither side can make digests itself")
+    if (problem := streamable(pair)) is not None:
+        raise Unfit(problem)
+    for side in SIDES:
+        table = _of(pair, side)
+        if table.text_encoding != "utf-8":
+            raise Unfit(f"{table.label} of {side} is not in UTF-8")
+        if not _unique(table, [_on(column, side) for column in pair.key], postgres=side in postgres):
+            raise Unfit(f"nothing keeps the key of {table.label} unique in {side}")
+    return tuple(_form(pair, at, postgres) for at in range(len(pair.columns)))
+
+
+def _form(pair: TablePair, at: int, postgres: Sequence[Side]) -> Form:
+    column = pair.columns[at]
+    there = postgres[-1]
+    here: Side = "remote" if there == "local" else "local"
+    kinds = Kind(_on(column, here).kind), Kind(_on(column, there).kind)
+    form = agreed(*kinds, column.rule, both_postgres=len(postgres) == 2)
+    types = {_on(column, side).type for side in postgres}
+    if form is None or (form in (Form.OWN, Form.NUMBER) and len(types) > 1) or "oid" in types:
+        raise Unfit(f"{column.name} has no form in which both sides could hash it ({kinds[0]}, {kinds[1]})")
+    if column in pair.key and form not in KEY_FORMS:
+        raise Unfit(f"the key column {column.name} has no such form ({kinds[0]}, {kinds[1]})")
+    return form
+
+
+def _of(pair: TablePair, side: Side) -> Table:
+    return pair.local if side == "local" else pair.remote
+
+
+def _on(column: Any, side: Side) -> Column:
+    found: Column = column.local if side == "local" else column.remote
+    return found
+
+
+def _unique(table: Table, key: Sequence[Column], *, postgres: bool) -> bool:
+    """Whether the database itself keeps every key there once, and in PostgreSQL none of it NULL."""
+    names = {column.name for column in key}
+    kept = any(
+        rule.columns and rule.valid and not rule.where and not rule.expressions and set(rule.columns) <= names
+        for rule in table.rules
+    )
+    return kept and not (postgres and any(column.nullable for column in key))
+
+
+def compare_digests(
+    pair: TablePair, forms: Sequence[Form], readers: Readers, found: Collector, progress: Any
+) -> dict[str, Any]:
+    """Compare two tables into `found`; how it went. Raises Unfit, and then `found` is of no use any more."""
+    sides = {side: _digester(pair, side, forms, readers) for side in SIDES}
+    try:
+        return _compared(pair, sides, readers, found, progress)
+    except ReadError as problem:
+        if (problem.sqlstate or "").startswith(REFUSED):
+            raise Unfit("the server could not do it") from None
+        raise
+
+
+def _compared(
+    pair: TablePair, sides: "dict[Side, Digester]", readers: Readers, found: Collector, progress: Any
+) -> dict[str, Any]:
+    if not all(digester.agrees() for digester in sides.values()):
+        raise Unfit("this server hashes or writes values otherwise")
+    if _first_rows_differ(sides):
+        raise Unfit("the first rows differ")
+    sums = _both(sides, readers, lambda digester: digester.sums())
+    places = _differing_places(*(sums[side].places for side in SIDES))
+    rows: dict[Side, _Rows] = {side: _Rows([], (_none(), _none())) for side in SIDES}
+    rounds = 2
+    if len(places):
+        tagged = _both(sides, readers, lambda digester: digester.tagged(places))
+        both = [np.stack([part.tags, part.digests], axis=1) for part in tagged.values()]
+        tags = _differing(*both)
+        rows = _both(sides, readers, lambda digester: _whole(digester, tags, len(pair.columns)))
+        rounds = 4
+    rest = {side: sums[side].without(rows[side].hashes) for side in SIDES}
+    if rest["local"] != rest["remote"]:
+        raise Unfit("the sums of the rows that look the same differ")
+    try:
+        ours, theirs = (Stream(pair, side, rows[side].in_order(pair, side)) for side in SIDES)
+        merge(ours, theirs, found, progress)
+    except OutOfOrder as problem:
+        raise Unfit(str(problem)) from None
+    same = rest["local"][0]
+    found.agreed(same, by_rule=_ruled(sides, rows))
+    progress.update(2 * same)
+    return {"rounds": rounds, "bytes": sum(digester.sent for digester in sides.values())}
+
+
+def _digester(pair: TablePair, side: Side, forms: Sequence[Form], readers: Readers) -> Digester:
+    table, reader = _of(pair, side), readers[side]
+    key_at = tuple(pair.columns.index(column) for column in pair.key)
+    columns = tuple(_on(column, side) for column in pair.columns)
+    recipe = Recipe(table, columns, tuple(forms), key_at, _buckets(pair, readers), SEEDS)
+    if isinstance(reader, PostgresReader):
+        return PostgresDigester(reader, recipe)
+    other: Side = "remote" if side == "local" else "local"
+    there = [Kind(_on(column, other).kind) for column in pair.columns]
+    return ReadDigester(reader, recipe, [column.rule for column in pair.columns], side, there)
+
+
+def _buckets(pair: TablePair, readers: Readers) -> int:
+    rows = max(readers[side].count_estimate(_of(pair, side)) or 0 for side in SIDES)
+    wanted = 1 << max(rows // IN_BUCKET, 1).bit_length() - 1
+    return min(max(wanted, FEWEST), MOST)
+
+
+def _both(sides: "dict[Side, Digester]", readers: Readers, ask: Callable[[Digester], T]) -> "dict[Side, T]":
+    """Ask both sides at once. Where one fails, or somebody interrupts, the other is stopped."""
+    with ThreadPoolExecutor(1) as pool:
+        # A server works on its own, so it is the one to be waited for in a thread.
+        apart = next(side for side in SIDES if isinstance(readers[side], PostgresReader))
+        other: Side = "remote" if apart == "local" else "local"
+        later = pool.submit(ask, sides[apart])
+        try:
+            found = {other: ask(sides[other]), apart: later.result()}
+        except BaseException:
+            if not later.done():
+                readers[apart].interrupt()
+            raise
+    return {side: found[side] for side in SIDES}
+
+
+def _first_rows_differ(sides: "dict[Side, Digester]") -> bool:
+    """Whether most of the first rows of the side that is read are on the other side, and not the same."""
+    for side, digester in sides.items():
+        if isinstance(digester, ReadDigester) and digester.recipe.by_number:
+            there = sides["remote" if side == "local" else "local"]
+            tags, ours = digester.first(FIRST)
+            rows = _whole(there, tags, len(digester.recipe.columns))
+            if rows.columns:
+                keys = rows.columns[digester.recipe.key_at[0]].to_numpy()
+                own = dict(zip(tags.tolist(), ours.tolist(), strict=True))
+                theirs = zip(keys.tolist(), rows.hashes[0].tolist(), strict=True)
+                same = sum(own[key] == hashed for key, hashed in theirs)
+                return len(keys) - same > MANY * len(keys)
+    return False
+
+
+def _differing_places(local: Places, remote: Places) -> Numbers:
+    """The buckets that are not the same. Raises Unfit where they are too many."""
+    differing = np.flatnonzero(local != remote)
+    if len(differing) > MANY * np.count_nonzero(local | remote):
+        raise Unfit("most rows differ")
+    return differing
+
+
+def _none() -> Numbers:
+    return np.zeros(0, np.int64)
+
+
+def _differing(local: "np.ndarray[Any, Any]", remote: "np.ndarray[Any, Any]") -> Numbers:
+    """The tags that do not come on both sides with the same digest."""
+    pairs, counts = np.unique(
+        np.concatenate([np.unique(local, axis=0), np.unique(remote, axis=0)]), axis=0, return_counts=True
+    )
+    return np.unique(pairs[counts == 1][:, 0])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Whole rows of one side."""
+
+    columns: list[pa.Array]
+    hashes: tuple[Numbers, Numbers]
+
+    def in_order(self, pair: TablePair, side: Side) -> Iterator[pa.RecordBatch]:
+        """In the order of their keys, as a stream of that table has them."""
+        if not self.columns:
+            return
+        at = [pair.columns.index(column) for column in pair.key]
+        keys = [pair.columns[place].rule.column(self.columns[place], side) for place in at]
+        if any(key is None for key in keys):
+            raise OutOfOrder(f"values of several kinds in the key of {side}")
+        order = sort_keys(keys)
+        names = [str(number) for number in range(len(self.columns))]
+        for start in range(0, len(order), BATCH_ROWS):
+            part = order.slice(start, BATCH_ROWS)
+            yield pa.RecordBatch.from_arrays([column.take(part) for column in self.columns], names)
+
+
+def _whole(digester: Digester, tags: Numbers, width: int) -> _Rows:
+    batches = [batch.columns for batch in digester.rows(tags) if batch.num_rows]
+    if not batches:
+        return _Rows([], (_none(), _none()))
+    columns = [concat(batch[at] for batch in batches) for at in range(width)]
+    first, second = (
+        pc.cast(concat(batch[at] for batch in batches), pa.int64()).to_numpy() for at in (width, width + 1)
+    )
+    return _Rows(columns, (first, second))
+
+
+def _ruled(sides: "dict[Side, Digester]", rows: "dict[Side, _Rows]") -> Numbers:
+    """By column: cells of the rows that were not compared by value which are the same only thanks to a rule."""
+    for side, digester in sides.items():
+        if isinstance(digester, ReadDigester):
+            read = rows[side].columns
+            return digester.by_rule - digester.ruled(read) if read else digester.by_rule
+    return np.zeros(1, np.int64)  # two columns of one type of PostgreSQL that are written alike are alike
