@@ -9,7 +9,7 @@ from syncnb.cli.opening import opened
 
 if TYPE_CHECKING:
     from syncnb.changes import Diff
-    from syncnb.comparing.diffing import Strategy
+    from syncnb.comparing.comparison import Strategy
     from syncnb.matching import Told
     from syncnb.stores.port import Store
 

@@ -1,36 +1,27 @@
-"""The verb `diff`: opens both stores in one snapshot each, chooses a strategy a table, closes them."""
+"""The verb `diff`: opens both stores in one snapshot each, compares all tables, closes them."""
 
-import time
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal, get_args
-
-import pyarrow as pa
+from typing import Any
 
 from syncnb import clock
-from syncnb.changes import ColumnPair, Diff, Ids, TableDiff, TablePair, Uncompared
+from syncnb.changes import Diff, TablePair
 from syncnb.changes.accepted import without_accepted
 from syncnb.comparing.accepting import accepted_here
-from syncnb.comparing.collecting import Collector, Witness
-from syncnb.comparing.describing import Children, described, in_conflict
-from syncnb.comparing.digesting import compare_digests, forms_for
-from syncnb.comparing.entities import Entities, Known
-from syncnb.comparing.filtering import Filter, crossing, filters_of
+from syncnb.comparing.collecting import Witness
+from syncnb.comparing.comparison import STRATEGIES, Comparison, Sizes, Strategy, batches_of
+from syncnb.comparing.filtering import crossing, filters_of
 from syncnb.comparing.knowing import known_ids
 from syncnb.comparing.parting import Part
-from syncnb.comparing.partitioning import compare_shares, tokens
+from syncnb.comparing.partitioning import tokens
 from syncnb.comparing.remembering import Remembered
 from syncnb.comparing.selecting import Keys, Selection
-from syncnb.comparing.settling import Settled
-from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.errors import SyncnbError
 from syncnb.filters import Condition
-from syncnb.matching import Matched, Names, Told, families, ids_told, match
-from syncnb.schema import Table
+from syncnb.matching import Matched, Names, Told, match
 from syncnb.stores.port import Reader, Store
-from syncnb.stores.row_digests import Unfit
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
 from syncnb.watching import bar
@@ -38,13 +29,6 @@ from syncnb.watching import bar
 __all__ = ["diff"]
 
 TENTH = timedelta(milliseconds=100)
-
-Strategy = Literal["stream", "digests"]
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
-LARGE = 50_000
-"""Rows of a table from which digests are worth their questions."""
-Sizes = tuple[int | None, int | None]
-"""Rows of a table in local and in remote, as the catalogues estimate them."""
 
 
 def diff(
@@ -164,7 +148,7 @@ def diff_told(
                 chosen = Selection(matched.pairs, readers, only, memory, known, remote.dialect)
             part = Part(readers, remote.dialect) if partial else None
             filters = filters_of(matched.pairs, told.where)
-            comparison = _Comparison(
+            comparison = Comparison(
                 told, readers, sizes, limit, counter, known, memory, witness, chosen, part, filters, strategy
             )
             tables = comparison.of(matched.pairs)
@@ -220,206 +204,11 @@ def _bar(sizes: Mapping[str, Sizes], *, shown: bool | None) -> Any:
     return bar(total, made)
 
 
-CIRCLES = 25
-"""How often tables that refer to themselves or each other are read until nothing new is found of their ids."""
-
-
-@dataclass
-class _Comparison:
-    """All tables of two snapshots, parents before children, so that references are followed as they are met."""
-
-    told: Told
-    readers: "dict[Side, Reader]"
-    sizes: Mapping[str, Sizes]
-    limit: int | None
-    bar: Any
-    known: Mapping[str, Known]
-    memory: Remembered
-    witness: Witness | None = None
-    selection: Selection | None = None
-    part: Part | None = None
-    filters: Mapping[str, Filter] = field(default_factory=dict)
-    strategy: Strategy | None = None
-    ids: dict[str, Ids] = field(default_factory=dict)
-    children: Children = field(default_factory=Children)
-    found: dict[str, "_Found"] = field(default_factory=dict)
-
-    def of(self, pairs: Sequence[TablePair]) -> tuple[TableDiff, ...]:
-        for family in families(pairs):
-            self._family(family)
-        return tuple(self._finished(self.found[pair.name]) for pair in pairs)
-
-    def _family(self, family: Sequence[TablePair]) -> None:
-        """Tables in a circle of references: again, as long as an answer for one is news for another."""
-        names = {pair.name for pair in family}
-        circle = any(link.parent in names for pair in family for link in pair.links)
-        for _ in range(CIRCLES):
-            news = [self._read(pair) for pair in family]
-            if not circle or not any(news):
-                return
-        for pair in family:
-            self.found[pair.name].extra.append(
-                Uncompared("rows", "rows", None, "references in a circle: who is who could not be settled")
-            )
-
-    def _read(self, pair: TablePair) -> bool:
-        """Compare one table. Whether its ids are not what they were thought to be."""
-        self.bar.set_description(pair.name, refresh=False)
-        started = time.perf_counter()
-        self.children.start(pair)
-        if self.selection is not None:
-            self.selection.prepare(pair, self.ids)
-        found = self._compared(pair)
-        found.settled = found.collector.settle()
-        found.seconds = time.perf_counter() - started
-        before, ids = self.ids.get(pair.name, Ids()), found.settled.ids if found.settled else Ids()
-        self.found[pair.name], self.ids[pair.name] = found, ids
-        news = not ids.same_as(before)
-        if pair.surrogate and found.settled is not None:
-            watched = in_conflict(pair, found.settled, found.collector.pools)
-            news = self.children.watch(pair.name, watched) or news
-        return news
-
-    def _compared(self, pair: TablePair) -> "_Found":
-        if not pair.columns:
-            nothing = Uncompared("rows", "rows", None, "no column can be compared")
-            return _Found(self._collector(pair), "none", nothing.why, [nothing])
-        why_not = ""
-        if self.strategy != "stream":
-            try:
-                return self._by_digests(pair)
-            except Unfit as problem:
-                why_not = f"; no digests: {problem}" if self.strategy == "digests" else ""
-                self.children.start(pair)
-        found = self._by_value(pair)
-        found.reason += why_not
-        return found
-
-    def _by_digests(self, pair: TablePair) -> "_Found":
-        """Raises Unfit where only values can tell."""
-        entities = self._entities(pair)
-        parted = self.part is not None or pair.name in self.filters
-        if parted or self.selection is not None or self.witness is not None or self.limit is not None:
-            raise Unfit("some rows only, or all of them are asked for")
-        if len(entities.known) or entities.moved or self.children.watched(pair):
-            raise Unfit("ids that mean another thing on the other side")
-        if self.strategy is None and min(size or 0 for size in self.sizes[pair.name]) < LARGE:
-            raise Unfit("a small table")
-        forms = forms_for(pair, self.readers)
-        found = self._collector(pair)
-        how = compare_digests(pair, forms, self.readers, found, self.bar)
-        return _Found(found, "digests", "equal rows in digests of 128 bits, the others by value", how=how)
-
-    def _by_value(self, pair: TablePair) -> "_Found":
-        asked = self.part is not None and self.part.asks(pair)
-        reason = streamable(pair) if self.selection is None and not asked else "some rows only"
-        if reason is None:
-            found = self._collector(pair)
-            try:
-                with (
-                    closing(self._batches(pair, "local", ordered=True)) as ours,
-                    closing(self._batches(pair, "remote", ordered=True)) as theirs,
-                ):
-                    merge(Stream(pair, "local", ours), Stream(pair, "remote", theirs), found, self.bar)
-                return _Found(found, "stream", "both sides in key order")
-            except OutOfOrder as problem:
-                reason = str(problem)
-                self.children.start(pair)
-        found = self._collector(pair)
-        compare_shares(pair, lambda side: self._batches(pair, side, ordered=False), found, self.bar)
-        return _Found(found, "partition", reason)
-
-    def _entities(self, pair: TablePair) -> Entities:
-        known = self.known.get(pair.name, Known())
-        return Entities(pair, ids_told(pair, self.told), self.ids, known, self.memory.table(pair))
-
-    def _collector(self, pair: TablePair) -> Collector:
-        if self.witness is not None:
-            self.witness.start(pair)
-        return Collector(pair, limit=self.limit, entities=self._entities(pair), witness=self.witness)
-
-    def _batches(self, pair: TablePair, side: Side, *, ordered: bool) -> Generator[pa.RecordBatch]:
-        wanted = self.filters.get(pair.name)
-        if wanted is None:
-            yield from self._all_batches(pair, side, ordered=ordered)
-            return
-        for batch in self._all_batches(pair, side, ordered=ordered, where=wanted.pushed(side)):
-            yield wanted.kept(batch, side)
-
-    def _all_batches(
-        self, pair: TablePair, side: Side, *, ordered: bool, where: Condition | None = None
-    ) -> Generator[pa.RecordBatch]:
-        if self.selection is not None:
-            yield from self.selection.rows(pair, side)
-            return
-        if side == "remote" and self.part is not None and self.part.asks(pair):
-            yield from self.part.rows(pair)
-            return
-        for batch in _batches(pair, side, self.readers[side], ordered=ordered, where=where):
-            self.children.count(pair, side, batch.columns)
-            yield batch
-
-    def _finished(self, found: "_Found") -> TableDiff:
-        collector, settled = found.collector, found.settled
-        conflicts = None
-        if settled is not None and collector.pair.surrogate:
-            conflicts = described(collector.pair, settled, collector.pools, self.children)
-        how = {
-            "strategy": found.strategy,
-            "why": found.reason,
-            "rows": sum(collector.rows.values()),
-            "seconds": found.seconds,
-            **found.how,
-        }
-        extra = [*found.extra, *_hidden(collector)]
-        return collector.finish(how, extra, settled.ids if settled else None, conflicts)
-
-
-@dataclass
-class _Found:
-    """One table as it was read last."""
-
-    collector: Collector
-    strategy: str
-    reason: str
-    extra: list[Uncompared] = field(default_factory=list)
-    how: Mapping[str, Any] = field(default_factory=dict)
-    """What else there is to say about how it was done."""
-    settled: Settled | None = None
-    seconds: float = 0.0
-
-
-def _batches(
-    pair: TablePair, side: Side, reader: Reader, *, ordered: bool, where: Condition | None = None
-) -> Generator[pa.RecordBatch]:
-    table = pair.local if side == "local" else pair.remote
-    names = [_on(side, column).name for column in pair.columns]
-    order = [_on(side, column).name for column in pair.key] if ordered else []
-    yield from reader.batches(table, names, order=order, where=where)
-
-
-def _tables(pair: TablePair) -> tuple[tuple[Side, Table], ...]:
-    return ("local", pair.local), ("remote", pair.remote)
-
-
-def _on(side: Side, column: ColumnPair) -> Any:
-    return column.local if side == "local" else column.remote
-
-
-def _hidden(found: Collector) -> Iterator[Uncompared]:
-    """Rows that were not seen, as far as that is known."""
-    if found.full:
-        yield Uncompared("rows", "rows", None, f"stopped at the limit of {found.limit} differing rows")
-    for side, table in _tables(found.pair):
-        if table.row_security:
-            yield Uncompared("rows", "rows", None, f"row-level security hides rows of {side} from this role")
-
-
 def _lookup(pair: TablePair, stores: tuple[Store, Store]) -> Callable[[Hashable], tuple[Any, Any]]:
     """A function that reads one row of both sides again, by canonical key."""
 
     def read(side: Side, store: Store, wanted: Hashable) -> tuple[Raw, ...] | None:
-        with store.reading() as reader, closing(_batches(pair, side, reader, ordered=False)) as batches:
+        with store.reading() as reader, closing(batches_of(pair, side, reader, ordered=False)) as batches:
             for batch in batches:
                 keys = tokens(pair, side, batch.columns)
                 if wanted in keys:

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from syncnb.errors import ConnectError, ReadError
+from syncnb.errors import ReadError
 from syncnb.filters import Condition
 from syncnb.schema import Column, Schema, Table
 from syncnb.stores.port import Identity
@@ -23,6 +22,7 @@ from syncnb.stores.postgres_errors import address, connect_error, read_error
 from syncnb.stores.postgres_keys import key_query, put_keys, where_query
 from syncnb.stores.postgres_parameters import Parameters
 from syncnb.stores.postgres_sequences import greatest
+from syncnb.stores.postgres_session import OLDEST, Server, begin, driver
 from syncnb.watching import watched
 
 if TYPE_CHECKING:
@@ -33,36 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OLDEST", "PostgresReader", "PostgresStore", "Server"]
 
-OLDEST = 12
-"""The oldest major version that can be read."""
-
 DEFAULTS = {"connect_timeout": "10", "fallback_application_name": "syncnb"}
-
-BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-
-# What makes the text of a value the same whatever the role, the database and the session say. Time limits
-# are not among them: they are somebody's decision.
-SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "client_encoding": "UTF8",
-    "lc_monetary": "C",
-    "quote_all_identifiers": "off",
-    "row_security": "on",
-}
-
-# `true` means for this transaction only (SET LOCAL), with bound values.
-SETTLE = "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)"
-
-DESCRIBE = """
-SELECT current_database(), current_user::text, current_setting('server_version_num')::int,
-       pg_encoding_to_char(encoding), pg_backend_pid(), current_setting('transaction_read_only') = 'on',
-       current_setting('transaction_isolation') = 'repeatable read'
-FROM pg_catalog.pg_database WHERE datname = current_database()
-"""
 
 PLACE = """
 SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'), oid::bigint
@@ -75,19 +46,6 @@ QUERY_CANCELED = "57014"
 
 UNSURE_TLS = ("", "disable", "allow", "prefer", "require")
 """Values of sslmode that do not check who answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What a server says about itself and about this connection."""
-
-    database: str
-    role: str
-    version: int
-    """As `server_version_num`: 150018 is 15.18."""
-    encoding: str
-    pooled: bool
-    """True where a transaction pooler stands between: each transaction may meet another backend."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,7 +90,7 @@ class PostgresStore:
         """
         connection = self._connect()
         try:
-            reader = PostgresReader(connection, _begin(connection, self.parameters))
+            reader = PostgresReader(connection, begin(connection, self.parameters))
             try:
                 with watched(reader):
                     yield reader
@@ -170,12 +128,12 @@ class PostgresStore:
             return reader.server
 
     def _connect(self) -> "Connection[Any]":
-        driver = _driver()
+        psycopg = driver()
         try:
-            return driver.connect(  # type: ignore[no-any-return]
+            return psycopg.connect(  # type: ignore[no-any-return]
                 **{**DEFAULTS, **self.parameters}, autocommit=True, prepare_threshold=None
             )
-        except (driver.Error, ValueError) as error:
+        except (psycopg.Error, ValueError) as error:
             problem = connect_error(error, self.parameters)
         # Outside the `except`, so that the driver's error and its frames are not kept alive with ours.
         raise problem
@@ -332,10 +290,10 @@ class PostgresReader:
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
-        driver = _driver()
+        psycopg = driver()
         try:
             yield
-        except driver.Error as error:
+        except psycopg.Error as error:
             lost = self._connection.closed
             if self._interrupted and error.sqlstate == QUERY_CANCELED:
                 raise ReadError(
@@ -347,11 +305,11 @@ class PostgresReader:
 
     def _recover(self) -> None:
         """Make the transaction usable again after an error in it, or after a COPY that was cut short."""
-        status = _driver().pq.TransactionStatus
+        status = driver().pq.TransactionStatus
         for _ in range(3):  # a cancel that a pooler passes on late may hit this statement instead
             if self._connection.info.transaction_status != status.INERROR:
                 return
-            with suppress(_driver().Error):
+            with suppress(driver().Error):
                 self._connection.execute("ROLLBACK TO SAVEPOINT snapshot")
 
 
@@ -380,48 +338,3 @@ class _Stream(Iterator[pa.RecordBatch]):
         """Stop the server, if it is still sending."""
         self._cut = not self._ended
         self._batches.close()  # type: ignore[attr-defined]
-
-
-def _driver() -> ModuleType:
-    try:
-        import psycopg
-    except ImportError:
-        problem = ConnectError(
-            "the PostgreSQL driver is not installed",
-            hint='pip install "psycopg[binary]", then restart the kernel',
-        )
-    else:
-        return psycopg
-    raise problem
-
-
-def _begin(connection: "Connection[Any]", parameters: Mapping[str, str]) -> Server:
-    driver = _driver()
-    try:
-        connection.execute(BEGIN)
-        connection.execute(SETTLE, (list(SETTINGS), list(SETTINGS.values())))
-        row = connection.execute(DESCRIBE).fetchone()
-        # Where every failed or abandoned read goes back to, so that the snapshot lives on.
-        connection.execute("SAVEPOINT snapshot")
-    except driver.Error as error:
-        problem = connect_error(error, parameters)
-        problem.sqlstate = error.sqlstate or problem.sqlstate
-    else:
-        return _checked(connection, row)
-    raise problem
-
-
-def _checked(connection: "Connection[Any]", row: tuple[Any, ...] | None) -> Server:
-    if row is None or not (row[5] and row[6]):
-        raise ConnectError(
-            "the server did not open a read-only snapshot",
-            hint="connect to PostgreSQL itself, or to a pooler for it",
-        )
-    database, role, version, encoding, backend, *_ = row
-    if version < OLDEST * 10_000:
-        raise ConnectError(
-            f"PostgreSQL {version // 10_000} is too old", hint=f"version {OLDEST} or newer can be read"
-        )
-    # A pooler answers the first handshake itself, with a process number of its own making.
-    pooled = backend != connection.info.backend_pid
-    return Server(database=database, role=role, version=version, encoding=encoding, pooled=pooled)

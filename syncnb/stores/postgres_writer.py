@@ -13,12 +13,13 @@ from psycopg.pq import TransactionStatus
 from syncnb.errors import PlanError, WriteError
 from syncnb.schema import Column, Table
 from syncnb.steps import Block
-from syncnb.stores.postgres import DESCRIBE, SETTINGS, SETTLE, PostgresReader, PostgresStore, Server
+from syncnb.stores.postgres import PostgresReader, PostgresStore
 from syncnb.stores.postgres_copy import QUOTED, copy_format, qualified, read_batches
 from syncnb.stores.postgres_encodings import CODECS
 from syncnb.stores.postgres_fate import fate, number
 from syncnb.stores.postgres_refusals import cell_of, refusal_of, twice
 from syncnb.stores.postgres_sequences import advance
+from syncnb.stores.postgres_session import DESCRIBE, SETTINGS, SETTLE, Server
 from syncnb.stores.postgres_staging import Layout, layout, setting
 from syncnb.stores.postgres_text import as_text, csv_chunks, own_codec
 from syncnb.stores.staging import NUMBER, arranged, check_block, joined

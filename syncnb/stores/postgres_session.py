@@ -1,0 +1,103 @@
+"""How a session with PostgreSQL begins: one read-only snapshot, with settings that go with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from syncnb.errors import ConnectError
+from syncnb.stores.postgres_errors import connect_error
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+__all__ = ["DESCRIBE", "OLDEST", "SETTINGS", "SETTLE", "Server", "begin", "driver"]
+
+OLDEST = 12
+"""The oldest major version that can be read."""
+
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+# What makes the text of a value the same whatever the role, the database and the session say. Time limits
+# are not among them: they are somebody's decision.
+SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "row_security": "on",
+}
+
+# `true` means for this transaction only (SET LOCAL), with bound values.
+SETTLE = "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)"
+
+DESCRIBE = """
+SELECT current_database(), current_user::text, current_setting('server_version_num')::int,
+       pg_encoding_to_char(encoding), pg_backend_pid(), current_setting('transaction_read_only') = 'on',
+       current_setting('transaction_isolation') = 'repeatable read'
+FROM pg_catalog.pg_database WHERE datname = current_database()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a server says about itself and about this connection."""
+
+    database: str
+    role: str
+    version: int
+    """As `server_version_num`: 150018 is 15.18."""
+    encoding: str
+    pooled: bool
+    """True where a transaction pooler stands between: each transaction may meet another backend."""
+
+
+def driver() -> ModuleType:
+    """psycopg, where it is installed. Raises ConnectError."""
+    try:
+        import psycopg
+    except ImportError:
+        problem = ConnectError(
+            "the PostgreSQL driver is not installed",
+            hint='pip install "psycopg[binary]", then restart the kernel',
+        )
+    else:
+        return psycopg
+    raise problem
+
+
+def begin(connection: "Connection[Any]", parameters: Mapping[str, str]) -> Server:
+    """Begin a read-only snapshot on a connection, and say who answers. Raises ConnectError."""
+    psycopg = driver()
+    try:
+        connection.execute(BEGIN)
+        connection.execute(SETTLE, (list(SETTINGS), list(SETTINGS.values())))
+        row = connection.execute(DESCRIBE).fetchone()
+        # Where every failed or abandoned read goes back to, so that the snapshot lives on.
+        connection.execute("SAVEPOINT snapshot")
+    except psycopg.Error as error:
+        problem = connect_error(error, parameters)
+        problem.sqlstate = error.sqlstate or problem.sqlstate
+    else:
+        return _checked(connection, row)
+    raise problem
+
+
+def _checked(connection: "Connection[Any]", row: tuple[Any, ...] | None) -> Server:
+    if row is None or not (row[5] and row[6]):
+        raise ConnectError(
+            "the server did not open a read-only snapshot",
+            hint="connect to PostgreSQL itself, or to a pooler for it",
+        )
+    database, role, version, encoding, backend, *_ = row
+    if version < OLDEST * 10_000:
+        raise ConnectError(
+            f"PostgreSQL {version // 10_000} is too old", hint=f"version {OLDEST} or newer can be read"
+        )
+    # A pooler answers the first handshake itself, with a process number of its own making.
+    pooled = backend != connection.info.backend_pid
+    return Server(database=database, role=role, version=version, encoding=encoding, pooled=pooled)
