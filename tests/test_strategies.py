@@ -63,13 +63,12 @@ def told(d: sn.Diff) -> list[dict[str, Any]]:
             "rows": spelled(table.rows),
             "why": spelled(table.cells),
             "odd": spelled(table.odd),
-            "conflicts": spelled(table.conflicts_frame),
             "ids": (table.ids.mapped, sorted(table.parents)),
             "since": None if table.since is None else repr(table.since),
             "shown": repr(table),
         }
         for table in d.tables
-    ] + [{"shown": repr(d), "verdict": d.verdict}]
+    ] + [{"shown": repr(d), "verdict": d.verdict, "conflicts": spelled(d.conflicts)}]
 
 
 def both(local: sn.Store, remote: sn.Store, **options: Any) -> sn.Diff:
