@@ -216,6 +216,25 @@ def test_it_says_why_it_cannot_be_pressed_and_a_press_does_nothing(
         desk.press("aply")
 
 
+def test_who_refers_to_a_row_is_told() -> None:
+    desk = pressed(desk_of("id_collisions"), ("diff", {}), ("plan", {}))
+    lines = desk.conflicts.frame.drop_duplicates(["table", "key"]).set_index(["table", "key"])
+    for conflict in desk.diff["domains"].conflicts:
+        for key in {str(conflict.local_id), str(conflict.remote_id)} & set(lines.loc["domains"].index):
+            told = lines.loc[("domains", key), "children"]
+            assert told == f"{conflict.local_children} in local, {conflict.remote_children} in remote"
+
+
+def test_what_is_typed_into_diagnose_is_in_hand_only_when_it_was_pressed() -> None:
+    desk = desk_of()
+    box = desk.widget.box("diagnose")
+    box.fields["text"].value = "password=hunter2 in a paste"
+    assert "message" not in desk.hand
+    assert "hunter2" not in box.twins["diagnose"].value + repr(desk)
+    box.presses["diagnose"].click()
+    assert "hunter2" not in desk.code + desk.log + repr(desk) + repr(desk.calls) + repr(desk.findings)
+
+
 def test_a_reason_is_for_one_row() -> None:
     desk = pressed(
         desk_of(),

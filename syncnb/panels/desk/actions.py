@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncnb.connecting.urls import looks_like_conninfo
 from syncnb.errors import PlanError, SchemaError, SyncnbError
-from syncnb.panels.desk.calls import Call, Name
+from syncnb.panels.desk.calls import Call, Name, Pasted
 from syncnb.planning import Plan
 from syncnb.resolving import insert_only, newest, take_local, take_remote
 from syncnb.steps.hazards import HAZARDS
@@ -335,9 +335,7 @@ def _diagnose(desk: "Desk", words: Words) -> list[Call]:
     tables = words.get("tables") or None
     if not text:
         return [Call("found", "sn.diagnose", _both(desk), {"tables": tables})]
-    # What was pasted may hold a password: it is in hand by its name, and no line repeats it.
-    desk.hand["message"] = text
-    return [Call("found", "sn.diagnose", (Name("message"), *stores), {"tables": tables})]
+    return [Call("found", "sn.diagnose", (Pasted("message", text), *stores), {"tables": tables})]
 
 
 def _migrate(desk: "Desk", words: Words) -> list[Call]:
