@@ -1,5 +1,6 @@
 """The desk without a browser: every press is the Python that it shows, what may be pressed, what is refused, stopped."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -360,6 +361,52 @@ def test_what_a_rule_decided_is_chosen_otherwise() -> None:
     assert {change.key[0] for change in desk.plan.changes} == {227, 229}
     assert 'ask={"hosts": [227]}' in desk.code
     assert sn.apply(desk.plan, desk.remote).totals["hosts"]["updated"] == 2
+
+
+def test_a_decision_outlives_a_new_comparison_where_the_row_is_as_it_was() -> None:
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan").result()
+    desk.conflicts.choose(225, "local", reason="rescanned today").choose(226, "remote", reason="theirs")
+    with sqlite3.connect(desk.local.path) as connection:
+        connection.execute("UPDATE hosts SET description = 'Something else' WHERE id = 226")
+    connection.close()
+    desk.press("diff").result()
+    assert desk.plan is None
+    desk.press("plan", resolve=sn.newest("updated_at")).result()
+    assert 'p.choose("hosts", 225, "local", reason="rescanned today", by="ann")' in desk.code
+    assert desk.decisions.dropped == [("hosts", "226")], "it was decided by other values"
+    assert "hosts 226 was decided, and is not in this plan, or not as it was" in repr(desk.conflicts)
+    assert ("hosts", "226") in desk.conflicts.open, "and no rule decides it either"
+
+
+def test_a_decision_outlives_a_look_back_and_ends_with_its_run() -> None:
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan", resolve=sn.newest("updated_at")).result()
+    desk.conflicts.choose(225, "local", reason="rescanned today")
+    desk.press("apply").result()
+    desk.press("diff").result()
+    desk.press("plan", resolve=sn.newest("updated_at")).result()
+    assert desk.decisions.dropped == []
+    assert "ask" not in desk.code.split("\n")[-1]
+    desk.conflicts.choose(228, "local", reason="more")
+    desk.press("look_back", run=1).result()
+    assert "choose" not in desk.python("undo")
+    desk.press("plan").result()
+    assert 'p.choose("hosts", 228, "local", reason="more", by="ann")' in desk.code
+
+
+def test_code_has_what_was_decided_after_a_run() -> None:
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan").result()
+    desk.conflicts.choose(225, "local", reason="one")
+    desk.press("apply").result()
+    assert desk.code.count("p.choose") == 1
+    desk.conflicts.choose(226, "local", reason="two")
+    assert desk.code.count("p.choose") >= 2
+    assert desk.code.endswith('p = p.choose("hosts", 226, "local", reason="two", by="ann")')
 
 
 def test_cell_by_cell_and_back() -> None:
