@@ -285,6 +285,24 @@ def test_an_error_is_a_line_with_its_hint_and_nothing_is_lost() -> None:
     assert "Hint" not in said["text"]
 
 
+def test_a_row_that_was_changed_behind_is_refused_and_said() -> None:
+    desk = pressed(desk_of(), *PLAN)
+    with sqlite3.connect(desk.remote.path) as connection:
+        connection.execute("UPDATE hosts SET cores = 99 WHERE id = 229")
+    connection.close()
+    desk.widget.button("apply").click()
+    said = desk.widget.says.said
+    assert said["bad"]
+    assert said["text"].startswith(
+        "run 1: refused, nothing was written (hosts 229: the row has changed since the preview"
+    )
+    assert desk.report.status == "refused"
+    assert "99" in repr(desk.report)
+    assert not desk.proof
+    pressed(desk, ("diff", {}))
+    assert not desk.widget.says.said["bad"]
+
+
 def test_deletes_and_great_changes_want_a_name_typed(tmp_path: Path) -> None:
     local, remote = sides(tmp_path, "CREATE TABLE t (id INTEGER PRIMARY KEY)", [(1,)], [(1,), (2,)])
     desk = pressed(sn.panel(local, remote), ("diff", {}), ("plan", {"deletes": True}))

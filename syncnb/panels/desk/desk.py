@@ -74,6 +74,8 @@ class Desk:
         """The decisions that were applied last, as they were then."""
         self._into: str | None = None
         """Whether `local` or `remote` is written by the plan in hand, where a line says so."""
+        self.last = ""
+        """The action that was done last."""
         self.finished: Counter[str] = Counter()
         """How often each action went well."""
         self.table: str | None = None
@@ -243,6 +245,7 @@ class Desk:
 
     def _over(self, action: str, problem: BaseException | None) -> None:
         self.finished[action] += problem is None
+        self.last = action
         self.error = (
             problem if isinstance(problem, SyncnbError) or problem is None
             else SyncnbError(f"{type(problem).__name__}: {problem}", hint="this is a fault of syncnb: please report it")
