@@ -236,6 +236,17 @@ def test_what_is_typed_into_diagnose_is_in_hand_only_when_it_was_pressed() -> No
     assert "hunter2" not in desk.code + desk.log + repr(desk) + repr(desk.calls) + repr(desk.findings)
 
 
+@pytest.mark.parametrize("step", actions.STEPS)
+def test_all_that_is_asked_stands_above_the_button_that_is_told_it(step: str) -> None:
+    box = desk_of().widget.box(step)
+    shown = list(box.children)
+    for field in FIELDS[step]:
+        above = shown.index(box.fields[field.name])
+        told = [name for name in box.presses if not field.actions or name in field.actions]
+        assert told
+        assert all(shown.index(box.presses[name]) > above for name in told)
+
+
 def test_a_reason_is_for_one_row() -> None:
     desk = pressed(
         desk_of(),
