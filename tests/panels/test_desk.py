@@ -1,5 +1,6 @@
 """The desk without a browser: every press is the Python that it shows, what may be pressed, what is refused, stopped."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -216,6 +217,36 @@ def test_it_says_why_it_cannot_be_pressed_and_a_press_does_nothing(
         desk.press("aply")
 
 
+def test_who_refers_to_a_row_is_told() -> None:
+    desk = pressed(desk_of("id_collisions"), ("diff", {}), ("plan", {}))
+    lines = desk.conflicts.frame.drop_duplicates(["table", "key"]).set_index(["table", "key"])
+    for conflict in desk.diff["domains"].conflicts:
+        for key in {str(conflict.local_id), str(conflict.remote_id)} & set(lines.loc["domains"].index):
+            told = lines.loc[("domains", key), "children"]
+            assert told == f"{conflict.local_children} in local, {conflict.remote_children} in remote"
+
+
+def test_what_is_typed_into_diagnose_is_in_hand_only_when_it_was_pressed() -> None:
+    desk = desk_of()
+    box = desk.widget.box("diagnose")
+    box.fields["text"].value = "password=hunter2 in a paste"
+    assert "message" not in desk.hand
+    assert "hunter2" not in box.twins["diagnose"].value + repr(desk)
+    box.presses["diagnose"].click()
+    assert "hunter2" not in desk.code + desk.log + repr(desk) + repr(desk.calls) + repr(desk.findings)
+
+
+@pytest.mark.parametrize("step", actions.STEPS)
+def test_all_that_is_asked_stands_above_the_button_that_is_told_it(step: str) -> None:
+    box = desk_of().widget.box(step)
+    shown = list(box.children)
+    for field in FIELDS[step]:
+        above = shown.index(box.fields[field.name])
+        told = [name for name in box.presses if not field.actions or name in field.actions]
+        assert told
+        assert all(shown.index(box.presses[name]) > above for name in told)
+
+
 def test_a_reason_is_for_one_row() -> None:
     desk = pressed(
         desk_of(),
@@ -263,6 +294,24 @@ def test_an_error_is_a_line_with_its_hint_and_nothing_is_lost() -> None:
     assert said["text"].startswith(f"{desk.error.message} (")
     assert desk.plan is plan
     assert "Hint" not in said["text"]
+
+
+def test_a_row_that_was_changed_behind_is_refused_and_said() -> None:
+    desk = pressed(desk_of(), *PLAN)
+    with sqlite3.connect(desk.remote.path) as connection:
+        connection.execute("UPDATE hosts SET cores = 99 WHERE id = 229")
+    connection.close()
+    desk.widget.button("apply").click()
+    said = desk.widget.says.said
+    assert said["bad"]
+    assert said["text"].startswith(
+        "run 1: refused, nothing was written (hosts 229: the row has changed since the preview"
+    )
+    assert desk.report.status == "refused"
+    assert "99" in repr(desk.report)
+    assert not desk.proof
+    pressed(desk, ("diff", {}))
+    assert not desk.widget.says.said["bad"]
 
 
 def test_deletes_and_great_changes_want_a_name_typed(tmp_path: Path) -> None:
@@ -341,6 +390,52 @@ def test_what_a_rule_decided_is_chosen_otherwise() -> None:
     assert {change.key[0] for change in desk.plan.changes} == {227, 229}
     assert 'ask={"hosts": [227]}' in desk.code
     assert sn.apply(desk.plan, desk.remote).totals["hosts"]["updated"] == 2
+
+
+def test_a_decision_outlives_a_new_comparison_where_the_row_is_as_it_was() -> None:
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan").result()
+    desk.conflicts.choose(225, "local", reason="rescanned today").choose(226, "remote", reason="theirs")
+    with sqlite3.connect(desk.local.path) as connection:
+        connection.execute("UPDATE hosts SET description = 'Something else' WHERE id = 226")
+    connection.close()
+    desk.press("diff").result()
+    assert desk.plan is None
+    desk.press("plan", resolve=sn.newest("updated_at")).result()
+    assert 'p.choose("hosts", 225, "local", reason="rescanned today", by="ann")' in desk.code
+    assert desk.decisions.dropped == [("hosts", "226")], "it was decided by other values"
+    assert "hosts 226 was decided, and is not in this plan, or not as it was" in repr(desk.conflicts)
+    assert ("hosts", "226") in desk.conflicts.open, "and no rule decides it either"
+
+
+def test_a_decision_outlives_a_look_back_and_ends_with_its_run() -> None:
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan", resolve=sn.newest("updated_at")).result()
+    desk.conflicts.choose(225, "local", reason="rescanned today")
+    desk.press("apply").result()
+    desk.press("diff").result()
+    desk.press("plan", resolve=sn.newest("updated_at")).result()
+    assert desk.decisions.dropped == []
+    assert "ask" not in desk.code.split("\n")[-1]
+    desk.conflicts.choose(228, "local", reason="more")
+    desk.press("look_back", run=1).result()
+    assert "choose" not in desk.python("undo")
+    desk.press("plan").result()
+    assert 'p.choose("hosts", 228, "local", reason="more", by="ann")' in desk.code
+
+
+def test_code_has_what_was_decided_after_a_run() -> None:
+    desk = desk_of()
+    desk.press("diff").result()
+    desk.press("plan").result()
+    desk.conflicts.choose(225, "local", reason="one")
+    desk.press("apply").result()
+    assert desk.code.count("p.choose") == 1
+    desk.conflicts.choose(226, "local", reason="two")
+    assert desk.code.count("p.choose") >= 2
+    assert desk.code.endswith('p = p.choose("hosts", 226, "local", reason="two", by="ann")')
 
 
 def test_cell_by_cell_and_back() -> None:

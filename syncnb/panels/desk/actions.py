@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncnb.connecting.urls import looks_like_conninfo
 from syncnb.errors import PlanError, SchemaError, SyncnbError
-from syncnb.panels.desk.calls import Call, Name
+from syncnb.panels.desk.calls import Call, Name, Pasted
 from syncnb.planning import Plan
 from syncnb.resolving import insert_only, newest, take_local, take_remote
 from syncnb.steps.hazards import HAZARDS
@@ -206,7 +206,7 @@ def _ask(desk: "Desk", words: Words) -> list[Call]:
     drawn = dict(_last(desk, "p", "sn.plan"))
     if desk.decisions is None or not drawn:
         raise PlanError("there is no plan to decide on", hint="draw one first")
-    asked = {name: list(keys) for name, keys in {**(drawn.get("ask") or {}), **desk.decisions.asked}.items()}
+    asked = {name: list(keys) for name, keys in {**(drawn.get("ask") or {}), **desk.asked}.items()}
     plain: Any = int(key) if key.isdigit() and str(int(key)) == key else key
     asked[table] = [*(each for each in asked.get(table, ()) if each != plain), plain]
     return [Call("p", "sn.plan", (Name("d"),), {**drawn, "ask": asked})]
@@ -232,7 +232,7 @@ def _plan(desk: "Desk", words: Words) -> list[Call]:
     if target.dialect == "frame":
         raise PlanError(f"{target.name} is a frame, and is not written", hint="plan into the database")
     told = {"resolve": policy(words), **{name: words.get(name) for name in ("deletes", "collisions")}}
-    ask = desk.decisions.asked if desk.decisions is not None and told["resolve"] is not None else {}
+    ask = desk.asked if told["resolve"] is not None else {}
     return [Call("p", "sn.plan", (Name("d"),), {"into": Name(into), **told, "ask": ask})]
 
 
@@ -246,6 +246,8 @@ def _identify(desk: "Desk", words: Words) -> list[Call]:
     if said == "both":
         other = drawn.get("collisions")
         drawn["collisions"] = {**(other if isinstance(other, Mapping) else {}), table: "keep_both"}
+    if drawn.get("resolve") is not None:
+        drawn["ask"] = desk.asked
     return [
         Call("d", "sn.diff", _both(desk), {**before, "ids": ids}),
         Call("p", "sn.plan", (Name("d"),), {"into": Name(desk.target_name), **drawn}),
@@ -335,9 +337,7 @@ def _diagnose(desk: "Desk", words: Words) -> list[Call]:
     tables = words.get("tables") or None
     if not text:
         return [Call("found", "sn.diagnose", _both(desk), {"tables": tables})]
-    # What was pasted may hold a password: it is in hand by its name, and no line repeats it.
-    desk.hand["message"] = text
-    return [Call("found", "sn.diagnose", (Name("message"), *stores), {"tables": tables})]
+    return [Call("found", "sn.diagnose", (Pasted("message", text), *stores), {"tables": tables})]
 
 
 def _migrate(desk: "Desk", words: Words) -> list[Call]:

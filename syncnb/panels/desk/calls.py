@@ -7,7 +7,7 @@ from typing import Any
 
 from syncnb.resolving import InsertOnly, Newest, Take
 
-__all__ = ["Call", "Name", "literal", "needed"]
+__all__ = ["Call", "Name", "Pasted", "literal", "needed"]
 
 
 EMPTY: tuple[Any, ...] = (None, "", (), [], {})
@@ -18,6 +18,16 @@ class Name:
     """Something that is in hand, by its name."""
 
     name: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted(Name):
+    """A text that may hold a secret: it is in hand by its name, and no line repeats it."""
+
+    text: str = field(default="", repr=False)
 
     def __repr__(self) -> str:
         return self.name
@@ -76,7 +86,9 @@ class Call:
         return value
 
 
-def _meant(value: Any, hand: Mapping[str, Any]) -> Any:
+def _meant(value: Any, hand: MutableMapping[str, Any]) -> Any:
+    if isinstance(value, Pasted):
+        hand[value.name] = value.text
     return hand[value.name] if isinstance(value, Name) else value
 
 

@@ -206,7 +206,10 @@ class Conflicts:
         notes += (
             []
             if found is None
-            else [f"{t} {key} was decided, and is not in this plan" for t, key in found.dropped]
+            else [
+                f"{t} {key} was decided, and is not in this plan, or not as it was"
+                for t, key in found.dropped
+            ]
         )
         title = f"conflicts: {waiting:,} wait for a decision, {decided:,} decided" if rows else "no conflicts"
         return Sheet(title, IN_SHEET if rows else (), rows[:IN_SIGHT], notes)

@@ -12,6 +12,7 @@ from syncnb.panels.grid import changing
 from syncnb.panels.grid.plan_lines import Part
 from syncnb.panels.grid.previews import Preview
 from syncnb.planning import Plan
+from syncnb.values.raw import to_python
 
 __all__ = ["Decisions", "Place"]
 
@@ -39,7 +40,7 @@ class Decisions:
         self.by = by
         self.preview = Preview(plan)
         self.dropped: list[Row] = []
-        """Rows that were decided and are not in this plan."""
+        """Rows that were decided, and that are not in this plan, or not as they were when they were decided."""
         self._cached: tuple[tuple[str, ...], Plan] | None = None
         if earlier is not None and not plan.stages and plan.undo_of is None:
             self._carry(earlier)
@@ -49,6 +50,8 @@ class Decisions:
         for table, key in edits.rows:
             try:
                 line = changing.line_of(self.preview, table, key)
+                if not _alike(earlier.preview, self.preview, (table, key)):
+                    raise PlanError("it has changed", hint="decide it again")
                 if word := edits.decisions.get((table, key)):
                     changing.decide(self.preview, line, word)
                 for place in edits.of_row((table, key)):
@@ -229,6 +232,25 @@ class Decisions:
                 continue
             found.append((table, key))
         return found
+
+
+def _alike(earlier: Preview, now: Preview, row: Row) -> bool:
+    """Whether a row has the values by which it was decided, in the columns that both plans write."""
+    before, after = (_cells(preview, row) for preview in (earlier, now))
+    return all(before[name] == after[name] for name in before if name in after)
+
+
+def _cells(preview: Preview, row: Row) -> dict[str, tuple[Any, ...]]:
+    part, number, _ = preview.find(changing.line_of(preview, *row))
+    if part.block is None:
+        return {}
+    sides = [
+        [column.slice(number, 1) for column in columns] for columns in (part.block.before, part.block.after)
+    ]
+    told = [[(str(column.type), to_python(column)) for column in columns] for columns in sides]
+    return {
+        name: tuple(values[at] for values in told if values) for at, name in enumerate(part.block.columns)
+    }
 
 
 def _drawn(part: Part, number: int) -> str:

@@ -68,8 +68,14 @@ class Desk:
         self.error: SyncnbError | None = None
         """What went wrong last; nothing in hand is lost by it."""
         self.progress = Progress()
+        self._earlier: Decisions | None = None
+        """Decisions about a plan that was put away: they hold for the next one, where its rows are as they were."""
+        self._done: tuple[Decisions, tuple[str, ...]] | None = None
+        """The decisions that were applied last, as they were then."""
         self._into: str | None = None
         """Whether `local` or `remote` is written by the plan in hand, where a line says so."""
+        self.last = ""
+        """The action that was done last."""
         self.finished: Counter[str] = Counter()
         """How often each action went well."""
         self.table: str | None = None
@@ -101,13 +107,22 @@ class Desk:
 
     def _take(self, name: str, thing: Any) -> None:
         """Something new in hand; what followed from what it replaces is put away."""
+        if name in ("local", "remote"):
+            self._earlier = self.decisions = None
+        elif name in ("d", "p") and self._undone():
+            self._earlier = self.decisions
         self.hand[name] = thing
         for later in actions.FOLLOWS.get(name, ()):
             self.hand.pop(later, None)
             if later == "p":
                 self.decisions = None
         if name == "p" and isinstance(thing, Plan):
-            self.decisions = Decisions(thing, self.by, self.decisions)
+            self.decisions = Decisions(thing, self.by, self._earlier)
+
+    def _undone(self) -> bool:
+        """Whether something is decided by hand that was not applied."""
+        found = self.decisions
+        return found is not None and bool(found.asked) and (found, found.stamp) != self._done
 
     local = property(lambda self: self.hand.get("local"), doc="The local store.")
     remote = property(lambda self: self.hand.get("remote"), doc="The remote store.")
@@ -155,6 +170,12 @@ class Desk:
         if self.decisions is not None:
             self.decisions.by = name
         self._changed()
+
+    @property
+    def asked(self) -> dict[str, list[Any]]:
+        """The rows that were decided by hand, by table: no rule shall decide them."""
+        known = self.decisions.asked if self.decisions is not None else {}
+        return known or (self._earlier.asked if self._earlier is not None else {})
 
     # --- what may be pressed ---
 
@@ -213,10 +234,18 @@ class Desk:
         if call.verb != "p.choose":  # what is decided stays over the plan as it was drawn
             self._take(call.target, value)
             self._into = call.into or self._into
+        if (
+            call.verb == "sn.apply"
+            and value.status in ("applied", "already applied")
+            and self.decisions is not None
+        ):
+            # What was decided is done: a later plan has other rows.
+            self._done, self._earlier = (self.decisions, self.decisions.stamp), None
         self.calls.append(call)
 
     def _over(self, action: str, problem: BaseException | None) -> None:
         self.finished[action] += problem is None
+        self.last = action
         self.error = (
             problem if isinstance(problem, SyncnbError) or problem is None
             else SyncnbError(f"{type(problem).__name__}: {problem}", hint="this is a fault of syncnb: please report it")
@@ -271,8 +300,10 @@ class Desk:
         """The lines of Python that lead to what is in hand; what was done and then done again is left out."""
         told = needed(self.calls, set(self.hand) - {"local", "remote"})
         if self.decisions is not None:
-            applied = any(call.verb == "p.choose" for call in told)
-            told += [] if applied else self.decisions.calls
+            now = self.decisions.calls
+            drawn = max((at for at, call in enumerate(told) if call.into is not None), default=-1)
+            said = [call for call in told[drawn + 1 :] if call.verb == "p.choose"]
+            told += now if said[-len(now) :] != now else []
         return "\n".join(call.line for call in told)
 
     @property

@@ -88,7 +88,19 @@ def outcome(desk: "Desk") -> tuple[str, bool]:
         return f"{desk.busy} is going on: {at.what}{rows}".rstrip(": "), False
     if desk.error is not None:
         return f"{visible(desk.error.message)} ({visible(desk.error.hint)})", True
+    if desk.last in ("apply", "undo") and (bad := _badly_ended(desk)):
+        return bad, True
     return (f"done: {visible(desk.calls[-1].line[:200])}" if desk.calls else "nothing was pressed yet"), False
+
+
+def _badly_ended(desk: "Desk") -> str:
+    """What is not as it was meant after a run that raised nothing: rows that were refused, a proof that fails."""
+    report, proof = desk.report, desk.proof
+    if report is not None and report.status in ("refused", "unknown"):
+        why = "; ".join(f"{each.table} {each.key}: {each.sentence}" for each in report.results[:3])
+        told = "nothing was written" if report.status == "refused" else "nobody knows whether it was written"
+        return visible(f"run {report.run}: {report.status}, {told} ({why or 'compare again'})")
+    return repr(proof).partition("\n")[0] if proof is not None and not proof else ""
 
 
 def _buttons(desk: "Desk", step: str) -> list[tuple[str, str, str]]:

@@ -61,11 +61,11 @@ class StepBox(w.VBox):  # type: ignore[misc]
         """From top to bottom, which is the order in which Tab goes: what a button is told stands above it."""
         title = html.escape(sheets.titles[self.step])
         yield w.HTML(f"<h3>{title}</h3><p class='about'>{html.escape(ABOUT[self.step])}</p>")
-        first = next(iter(self.presses))
+        left = list(FIELDS[self.step])
         for name, press in self.presses.items():
-            for field in FIELDS[self.step]:
-                if (field.actions or (first,))[0] == name:
-                    yield self.fields[field.name]
+            for field in [each for each in left if not each.actions or name in each.actions]:
+                left.remove(field)
+                yield self.fields[field.name]
             yield press
             yield self.twins[name]
         yield self.shown
