@@ -378,6 +378,56 @@ def test_an_empty_payload_is_a_success_of_nothing(shop: Any) -> None:
     assert sn.history(shop).frame["status"].tolist() == ["success"]
 
 
+DROPPED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "a column with a typing error": (
+        {"items": [{"code": "d", "name": "d", "prize": 1}]},
+        {"ignore": ["prize"]},
+        r"column prize cannot be written into items of \S+: has no such column.*did you mean price\? ignore=\['prize'\]",
+    ),
+    "a number for a stamp": (
+        {"items": [{"code": "d", "name": "d", "seen": 1769860000}]},
+        {"ignore": ["seen"]},
+        r"column seen cannot be written into items of \S+: integer against timestamptz: the unit of the number is not known",
+    ),
+    "a table with a typing error": (
+        {"items": [{"code": "d", "name": "d"}], "shop": [{"code": 1}]},
+        {"tables": ["items"]},
+        r"has no table shop.*tables=\['items'\]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("payload", "told", "said"), DROPPED.values(), ids=DROPPED)
+def test_nothing_of_a_payload_is_dropped_in_silence(
+    shop: Any, payload: dict[str, Any], told: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(sn.SchemaError, match=said):
+        sn.sync(payload, shop, key="code")
+    assert there(shop) == BEFORE
+    assert sn.sync(payload, shop, key="code", **told)
+    assert "d" in there(shop)
+
+
+def test_a_stamp_without_a_zone_does_not_pass_for_unchanged(bench: Workbench) -> None:
+    store: Any = replace(  # type: ignore[type-var]
+        bench.postgresql(
+            "CREATE TABLE t (id integer PRIMARY KEY, at timestamptz)",
+            "INSERT INTO t VALUES (1, '2026-01-31 12:00Z')",
+        ),
+        writable=True,
+    )
+    rows = {"t": [{"id": 1, "at": "2026-01-31 13:00:00"}]}
+    with pytest.raises(sn.SchemaError, match=r"at of t cannot be compared in 1 rows.*timezone="):
+        sn.sync(rows, store)
+    assert sn.sync(rows, store, timezone="Europe/Berlin").counts["unchanged"].tolist() == [1]
+    assert sn.sync(rows, store, timezone="UTC").counts["updated"].tolist() == [1]
+
+
+def test_without_a_key_it_says_so(shop: Any) -> None:
+    with pytest.raises(sn.SchemaError, match="nothing identifies a row of items"):
+        sn.sync({"items": [{"name": "x"}]}, shop)
+
+
 BAD_CALLS: dict[str, tuple[dict[str, Any], str]] = {
     "the other way": ({"direction": "pull"}, "a payload is not written to"),
     "a key that is not there": ({"key": "cod"}, "the key of items names 'cod'"),

@@ -13,7 +13,7 @@ from syncnb.values.documents import ArrayRule
 from syncnb.values.kinds import Kind, postgres_kind
 from syncnb.values.pairing import cannot_compare, rule_for
 
-__all__ = ["compared_columns", "only_wanted"]
+__all__ = ["TOUCHED", "compared_columns", "only_wanted"]
 
 TOUCHED = "a stamp of ours, as told"
 

@@ -6,16 +6,18 @@ begin ─► settle ─► diff (only what the payload has) ─► plan, held ag
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 from syncnb import clock, journal
 from syncnb.applying import apply_within
 from syncnb.applying.keeping import Keeper, keeper_for
-from syncnb.changes import Diff
+from syncnb.changes import Diff, TableDiff, TablePair
 from syncnb.comparing.diffing import diff_told
-from syncnb.errors import PlanError, SyncnbError
+from syncnb.errors import PlanError, SchemaError, SyncnbError
 from syncnb.failpoints import reach
 from syncnb.journal import Ledger
+from syncnb.matching.columns import TOUCHED
 from syncnb.planning import Plan, plan
 from syncnb.planning.previewing import key_of
 from syncnb.resolving import take_local
@@ -30,6 +32,9 @@ from syncnb.verifying import verify
 __all__ = ["Upsert", "compared", "drawn", "upserted"]
 
 log = logging.getLogger("syncnb")
+ONLY_IN_PAYLOAD = "only in local"
+LEFT_OUT = ("only in remote", "ignored, as told", "not among the columns told", TOUCHED)
+"""Why a column may be left out of an upsert: it is none of the payload's, or somebody said so."""
 DRIFT = (Refusal.CHANGED, Refusal.GONE, Refusal.TAKEN)
 TRIES = 2
 """Where others write meanwhile, everything is compared once more."""
@@ -45,11 +50,59 @@ class Upsert:
 
 
 def compared(source: Store, remote: Store, wishes: Wishes, told: Upsert) -> Diff:
-    """The payload against the database: nothing is said about rows that only the database has."""
-    return diff_told(
+    """The payload against the database: nothing is said about rows that only the database has.
+
+    Raises SchemaError where a part of the payload would be dropped in silence, or nothing identifies a row.
+    """
+    d = diff_told(
         source, remote, wishes.told, base=False, partial=not told.deletes, schemas=wishes.schemas,
         progress=wishes.progress,
     )  # fmt: skip
+    if d.unmatched_local:
+        raise SchemaError(
+            f"{remote.name} has no table {' and no '.join(d.unmatched_local)}",
+            hint=f"tables=[{', '.join(map(repr, d))}] leaves the others of the payload out",
+        )
+    for table in d.tables:
+        _check_pair(table.pair, remote)
+        _check_cells(table)
+    return d
+
+
+def _is_small(table: TableDiff) -> bool:
+    """Whether a digest of the whole table costs about what the payload itself costs."""
+    counts = table.counts
+    return counts.rows_remote + table.beyond <= max(10 * counts.rows_local, 10_000)
+
+
+def _check_cells(table: TableDiff) -> None:
+    """Values of which nobody can say whether they differ would stay as they are, and pass for unchanged."""
+    names = {column.name for column in table.pair.columns}
+    for left in table.uncompared:
+        if left.what == "column" and left.name in names:
+            rows = "some rows" if left.rows is None else f"{left.rows:,} rows"
+            raise SchemaError(
+                f"{left.name} of {table.name} cannot be compared in {rows}: {left.why}",
+                hint='timezone="UTC" tells the zone of stamps without one; ignore= leaves the column out',
+            )
+
+
+def _check_pair(pair: TablePair, remote: Store) -> None:
+    there = [column.name for column in pair.remote.columns]
+    for left in pair.left_out:
+        if left.why in LEFT_OUT:
+            continue
+        near = get_close_matches(left.name, there, n=1)
+        meant = f"did you mean {near[0]}? " if near and left.why == ONLY_IN_PAYLOAD else ""
+        why = "has no such column" if left.why == ONLY_IN_PAYLOAD else left.why
+        raise SchemaError(
+            f"the payload's column {left.name} cannot be written into {pair.remote.label} of {remote.name}: {why}",
+            hint=f"{meant}ignore=[{left.name!r}] leaves it out",
+        )
+    if not pair.key:
+        raise SchemaError(
+            f"nothing identifies a row of {pair.name}", hint="tell it: key=[…], or key={table: […]}"
+        )
 
 
 def drawn(d: Diff, remote: Store, wishes: Wishes, told: Upsert) -> Plan:
@@ -150,7 +203,7 @@ class _Upserting:
             if rejected and not self.told.rest:
                 report = Report(p.id, self.number, "refused", _with_rejected({}, p))
                 return self._told(report, None, rejected, p)
-            report = self._apply(p)
+            report = self._apply(p, whole=all(map(_is_small, d.tables)))
             drift = report.status == "refused" and all(o.refusal in DRIFT for o in report.results)
             if not drift or attempt == TRIES:
                 break
@@ -162,7 +215,7 @@ class _Upserting:
         proof = verify(self.number, self.remote) if report.status == "applied" else None
         return self._told(report, proof, (*rejected, *_undecided(p), *left), p)
 
-    def _apply(self, p: Plan) -> Report:
+    def _apply(self, p: Plan, *, whole: bool) -> Report:
         if not len(p) and not p.maps:
             return Report(
                 p.id, self.number, "nothing to do", {t: {"unchanged": n} for t, n in p.unchanged.items()}
@@ -172,7 +225,7 @@ class _Upserting:
             book.commit()
         keeper = replace(self.keeper, beside=self._succeed)
         report = apply_within(
-            p, self.remote, self.number, keeper, allow=self.wishes.allow, whole=True, rest=self.told.rest,
+            p, self.remote, self.number, keeper, allow=self.wishes.allow, whole=whole, rest=self.told.rest,
             progress=self.wishes.progress,
         )  # fmt: skip
         reach("upsert-applied")
