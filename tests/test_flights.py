@@ -30,4 +30,4 @@ def test_all_flights(tmp_path: Path, pg: str) -> None:
     assert d.cell_counts == {"air_time": 1}
     assert d.cells[["local", "remote", "why"]].values.tolist() == [["227", "228", "differ by 1"]]
     assert (d.counts.only_local, d.counts.only_remote) == (2, 0)
-    assert d.how["strategy"] == "stream"
+    assert d.how["strategy"] == "digests"

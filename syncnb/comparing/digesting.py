@@ -77,7 +77,7 @@ def _form(pair: TablePair, at: int, postgres: Sequence[Side]) -> Form:
     kinds = Kind(_on(column, here).kind), Kind(_on(column, there).kind)
     form = agreed(*kinds, column.rule, both_postgres=len(postgres) == 2)
     types = {_on(column, side).type for side in postgres}
-    if form is None or (form in (Form.OWN, Form.NUMBER) and len(types) > 1) or "oid" in types:
+    if form is None or "oid" in types:
         raise Unfit(f"{column.name} has no form in which both sides could hash it ({kinds[0]}, {kinds[1]})")
     if column in pair.key and form not in KEY_FORMS:
         raise Unfit(f"the key column {column.name} has no such form ({kinds[0]}, {kinds[1]})")
@@ -255,5 +255,7 @@ def _ruled(sides: "dict[Side, Digester]", rows: "dict[Side, _Rows]") -> Numbers:
     for side, digester in sides.items():
         if isinstance(digester, ReadDigester):
             read = rows[side].columns
-            return digester.by_rule - digester.ruled(read) if read else digester.by_rule
+            found = digester.by_rule - digester.ruled(read) if read else digester.by_rule
+            found[list(digester.recipe.key_at)] = 0  # keys that meet are not compared once more
+            return found
     return np.zeros(1, np.int64)  # two columns of one type of PostgreSQL that are written alike are alike

@@ -13,7 +13,18 @@ import pyarrow as pa
 from syncnb.errors import ReadError
 from syncnb.schema import Column
 from syncnb.stores.postgres_copy import QUOTED, copy_out, qualified, selected
-from syncnb.stores.row_digests import COUNTED, HALF, HASHES, TOGETHER, WHOLE, Numbers, Recipe, Sums, Tagged
+from syncnb.stores.row_digests import (
+    COUNTED,
+    HALF,
+    HASHES,
+    TOGETHER,
+    WHOLE,
+    Numbers,
+    Recipe,
+    Sums,
+    Tagged,
+    Unfit,
+)  # fmt: skip
 from syncnb.values.hashing import text_hashes
 from syncnb.values.images import Form
 from syncnb.values.kinds import Kind
@@ -41,6 +52,7 @@ TEXTS = [
     "thirteen byte",
     "\u00e4\U0001d11e, and more of it than one block",
 ]
+HEIRS = "SELECT relhassubclass AND relkind = 'r' FROM pg_catalog.pg_class WHERE oid = %s::regclass"
 NUMBERED = "unnest(%s::text[]) WITH ORDINALITY AS u (x, n)"
 
 EDGES: dict[tuple[Form, Kind], tuple[str, dict[str | None, str]]] = {
@@ -196,7 +208,12 @@ class PostgresDigester:
             yield batch
 
     def agrees(self) -> bool:
-        """Whether this server hashes texts, and writes values, as the other side does."""
+        """Whether this server hashes texts, and writes values, as the other side does.
+
+        Raises Unfit where a key may come twice although the table itself has it once.
+        """
+        if self._run(HEIRS, qualified(self.recipe.table))[0]:
+            raise Unfit(f"other tables inherit from {self.recipe.table.label}")
         edges = {
             (form, Kind(column.kind)): EDGES[form, Kind(column.kind)]
             for form, column in zip(self.recipe.forms, self.recipe.columns, strict=True)

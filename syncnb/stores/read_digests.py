@@ -23,7 +23,7 @@ from syncnb.stores.row_digests import (
 )  # fmt: skip
 from syncnb.values.columns import Mask
 from syncnb.values.hashing import text_hashes
-from syncnb.values.images import Imaged, imaged, joined
+from syncnb.values.images import Form, Imaged, imaged, joined
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat
 from syncnb.values.rules import Rule, Side
@@ -188,9 +188,15 @@ class ReadDigester:
         texts = joined([text for image in images for text in image.parts])
         return list(text_hashes(texts, self.recipe.seeds[1:]))
 
+    def _slow(self, at: int, raw: pa.Array) -> bool:
+        """Whether there are stamps without a common order: BC, infinity. Their table is not merged in order either."""
+        form, rule, _ = self.told[at]
+        return form is Form.STAMP and rule.column(raw, self.side) is None
+
     def _placed(self, key: Columns, images: Sequence[Imaged]) -> tuple[Numbers, Numbers]:
         """Tags and buckets of rows. Raises Unfit where a key has no image of its own."""
-        if any(image.odd.any() or raw.null_count for raw, image in zip(key, images, strict=True)):
+        told = zip(self.recipe.key_at, key, images, strict=True)
+        if any(image.odd.any() or raw.null_count or self._slow(at, raw) for at, raw, image in told):
             raise Unfit(f"NULL or another kind of value in key column {', '.join(self.key_names)}")
         seed, mask = self.recipe.seeds[0], self.recipe.buckets - 1
         if self.recipe.by_number:

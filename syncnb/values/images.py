@@ -51,8 +51,8 @@ class Form(Enum):
         return self in (Form.TEXT, Form.OWN)
 
 
-KEY_FORMS = (Form.INTEGER, Form.TEXT, Form.UUID)
-"""Forms in which two keys are the same only where their raw values are, so that no key comes twice unseen."""
+KEY_FORMS = (Form.INTEGER, Form.TEXT, Form.UUID, Form.STAMP)
+"""Forms in which one key has one image, however it is written (or none): two that are the same are seen to be."""
 
 Pair = tuple[Kind, Kind]
 NUMBERS, STAMPS = (Kind.NUMERIC, Kind.FLOAT, Kind.INTEGER), (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
