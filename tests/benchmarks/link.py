@@ -23,7 +23,8 @@ class Link:
         self._free_at = {"up": 0.0, "down": 0.0}
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
         self._ready.wait()
 
     def url(self, url: str) -> str:
@@ -33,7 +34,15 @@ class Link:
 
     def close(self) -> None:
         """Stop; what is on the way is lost."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        self._thread.join(10)
+
+    async def _end(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._loop.stop()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -41,10 +50,18 @@ class Link:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
+        server.close()
+        self._loop.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         theirs, ours = await asyncio.open_connection(*self.server)
-        await asyncio.gather(self._pass(reader, ours, "up"), self._pass(theirs, writer, "down"))
+        try:
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(self._pass(reader, ours, "up"), self._pass(theirs, writer, "down"))
+        finally:
+            ours.close()
+            writer.close()
+            await asyncio.gather(ours.wait_closed(), writer.wait_closed(), return_exceptions=True)
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, way: str) -> None:
         """What comes in goes out later, in order, no faster than the link."""
