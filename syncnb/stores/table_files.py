@@ -55,7 +55,7 @@ def read_tables(path: Path) -> dict[str, Any]:
     except OSError as error:
         hint = "check the path, and the right to read it"
         raise ReadError(f"{path.name} cannot be read: {error.strerror or error}", hint=hint) from None
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, ValueError, RecursionError) as error:
         told = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ReadError(
             f"{path.name} cannot be read: {told}", hint="mend the file, or pass a frame"

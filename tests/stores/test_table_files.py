@@ -66,6 +66,7 @@ BAD_FILES = {
     "NaN in JSON": ("x.json", b'[{"a": NaN}]', r"NaN is no number of JSON"),
     "a row that is none": ("x.json", b'[{"a": 1}, 7]', r"row 2 of 'x' is no row but a int"),
     "a broken line": ("x.jsonl", b'{"a": 1}\n{"a"\n', r"line 2"),
+    "JSON without an end": ("x.json", b"[" * 200_000, r"x\.json cannot be read"),
     "no Parquet": ("x.parquet", b"PAR", r"x\.parquet cannot be read"),
 }
 
