@@ -114,8 +114,10 @@ class Comparison:
         """Raises Unfit where only values can tell."""
         entities = self._entities(pair)
         parted = self.part is not None or pair.name in self.filters
-        if parted or self.selection is not None or self.witness is not None or self.limit is not None:
-            raise Unfit("some rows only, or all of them are asked for")
+        if parted or self.selection is not None or self.limit is not None:
+            raise Unfit("some rows only are asked for")
+        if self.witness is not None or pair.touch:
+            raise Unfit("rows that are the same are asked for, too")
         if len(entities.known) or entities.moved or self.children.watched(pair):
             raise Unfit("ids that mean another thing on the other side")
         if self.strategy is None and min(size or 0 for size in self.sizes[pair.name]) < LARGE:
