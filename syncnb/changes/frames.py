@@ -124,11 +124,13 @@ def column_counts(diff: "TableDiff") -> pd.DataFrame:
     """A line a compared column that is not in the key: in how many of the changed rows it differs, and a bar."""
     names = [column.name for column in diff.pair.columns if column not in diff.pair.key]
     counts = [diff.cell_counts.get(name, 0) for name in names]
+    # Filled up with a sign: a page would swallow blanks, and set the bars to the right.
+    bars = [bar(count, diff.counts.changed, rest="░") for count in counts]
     return frame(
         {
             "column": pa.array(names, pa.string()),
             "differ": pa.array(counts, pa.int64()),
-            "bar": pa.array([bar(count, diff.counts.changed) for count in counts], pa.string()),
+            "bar": pa.array(bars, pa.string()),
         }
     )
 

@@ -9,16 +9,16 @@ UPWARDS = " ▁▂▃▄▅▆▇█"
 EIGHTHS = 8
 
 
-def bar(part: int, whole: int, width: int = 20) -> str:
-    """A part of a whole as a bar, filled up with blanks: something is never nothing, and less is never all.
+def bar(part: int, whole: int, width: int = 20, *, rest: str = " ") -> str:
+    """A part of a whole as a bar, filled up with `rest`: something is never nothing, and less is never all.
 
-    >>> bar(1, 2, 4), bar(1, 1000, 4), bar(999, 1000, 4), bar(0, 0, 4)
-    ('██  ', '▏   ', '███▉', '    ')
+    >>> bar(1, 2, 4), bar(1, 1000, 4), bar(999, 1000, 4), bar(0, 0, 4, rest="░")
+    ('██  ', '▏   ', '███▉', '░░░░')
     """
     full = width * EIGHTHS
     length = _eighths(part, whole, full)
     length = min(length, full - 1) if part < whole else length
-    return (ACROSS[-1] * (length // EIGHTHS) + ACROSS[length % EIGHTHS].strip()).ljust(width)
+    return (ACROSS[-1] * (length // EIGHTHS) + ACROSS[length % EIGHTHS].strip()).ljust(width, rest)
 
 
 def blocks(counts: Iterable[int], most: int) -> str:

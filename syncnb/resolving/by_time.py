@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncnb.changes import ColumnPair, TableDiff
+from syncnb.changes import ColumnPair, RowSet, TableDiff
 from syncnb.errors import PlanError
 from syncnb.resolving.policies import ByTime
 from syncnb.schema import Table
@@ -26,6 +26,7 @@ __all__ = ["Gaps", "State", "bulk_notes", "by_time", "gaps", "span_text"]
 
 Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]
 
+SIDES: tuple[Side, Side] = ("local", "remote")
 SECOND, MILLISECOND = 1_000_000, 1_000
 BULK = 20
 """So many rows with one and the same stamp were touched by a job."""
@@ -77,6 +78,10 @@ class Gaps:
     """Microseconds: stamps closer than this decide nothing."""
     ahead: Mapping[Side, Numbers]
     """Whose stamps are in the future."""
+
+    def of(self, side: Side) -> Stamps:
+        """The stamps of one side."""
+        return self.local if side == "local" else self.remote
 
     @property
     def comparable(self) -> Numbers:
@@ -141,19 +146,23 @@ def _raised(by: ByTime, limit: int, offset: timedelta) -> tuple[str, ...]:
     return (f"stamps of {by.name} closer than {span_text(limit)} decide nothing: {why}",)
 
 
-def bulk_notes(diff: TableDiff, by: ByTime) -> tuple[str, ...]:
-    """A line a side where many of its stamps are one and the same: a job touched the rows, no person did."""
-    found = []
-    for side, rows in (("local", diff.changed_local), ("remote", diff.changed_remote)):
-        stamps = _stamps(by.rule, rows.columns[by.at], "local" if side == "local" else "remote")
+def bulk_notes(diff: TableDiff, by: ByTime, found: Gaps | None = None) -> tuple[str, ...]:
+    """A line a side where many of its stamps are one and the same: a job touched the rows, no person did.
+
+    found: the stamps, where they have been read already.
+    """
+    notes = []
+    sides: tuple[tuple[Side, RowSet], ...] = (("local", diff.changed_local), ("remote", diff.changed_remote))
+    for side, rows in sides:
+        stamps = found.of(side) if found else _stamps(by.rule, rows.columns[by.at], side)
         values, counts = np.unique(stamps.micros[stamps.known], return_counts=True)
         if len(counts) and (most := int(counts.max())) >= BULK:
             same = EPOCH + timedelta(microseconds=int(values[counts.argmax()]))
-            found.append(
+            notes.append(
                 f"{most:,} rows of {side} have the same {by.name} ({same:%Y-%m-%d %H:%M:%S}): "
                 "touched at once, which says little about when each of them changed"
             )
-    return tuple(found)
+    return tuple(notes)
 
 
 def _won(winner: Any, gap: Any) -> str:
@@ -162,9 +171,9 @@ def _won(winner: Any, gap: Any) -> str:
 
 def _left(row: int, found: Gaps, by: ByTime, texts: list[list[Raw]]) -> str:
     """Why a row stays open."""
-    sides: tuple[tuple[Side, Stamps], ...] = (("local", found.local), ("remote", found.remote))
     gap, limit = int(found.micros[row]), found.limit
-    for (side, stamps), values in zip(sides, texts, strict=True):
+    for side, values in zip(SIDES, texts, strict=True):
+        stamps = found.of(side)
         state, text = stamps.states[row], as_text(values[row])
         if state == State.NULL:
             return f"{by.name} is NULL in {side}"

@@ -22,6 +22,7 @@ from syncnb.panels.pictures.laying_out import lay_out
 from syncnb.panels.pictures.picture import WITHOUT
 from syncnb.rendering import bar, blocks
 from syncnb.resolving import decide, newest
+from tests.databases import Workbench
 from tests.panels.making import sides
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -74,7 +75,7 @@ def test_a_line_of_blocks_shows_the_least_too() -> None:
 
 def test_in_how_many_rows_each_column_differs(d: sn.TableDiff) -> None:
     assert list(d.columns.columns) == ["column", "differ", "bar"]
-    assert d.columns.to_numpy().tolist() == [["name", 5, "█████".ljust(20)], ["n", 20, "█" * 20]]
+    assert d.columns.to_numpy().tolist() == [["name", 5, "█████" + "░" * 15], ["n", 20, "█" * 20]]
 
 
 # --- where keys stand ---
@@ -91,6 +92,7 @@ KEYS: dict[str, tuple[list[Any], pa.DataType, int, str, list[int], tuple[str, st
     "text by its letters": (["user-z", "user-a", "user-b"], pa.string(), 10, "as in a dictionary", [9, 0, 5], ("user-a", "user-z")),
     "text, shorter first": (["ab", "a", "abc"], pa.string(), 3, "as in a dictionary", [1, 0, 2], ("a", "abc")),
     "text by code point": (["é", "z", "Z"], pa.string(), 3, "as in a dictionary", [2, 1, 0], ("Z", "é")),
+    "texts of which one would leave no room": (["~", *(f"user-{at}" for at in range(9))], pa.string(), 3, "in order", [2, 0, 0, 0, 0, 1, 1, 1, 2, 2], ("user-0", "~")),
     "one text": (["a", "a"], pa.string(), 3, "as in a dictionary", [0, 0], ("a", "a")),
     "the empty text": (["", "b"], pa.string(), 2, "as in a dictionary", [0, 1], ("", "b")),
     "decimals in order": ([Decimal("9.5"), Decimal("0.5"), Decimal("0.5")], pa.decimal128(5, 2), 60, "in order", [1, 0, 0], ("0.50", "9.50")),
@@ -178,7 +180,7 @@ DDLS: dict[str, tuple[str, list[Any], list[Any], dict[str, Any], str]] = {
     "one row": ("CREATE TABLE t (k INTEGER PRIMARY KEY, n)", [(3, 1)], [(3, 2)], {}, "where 1 row differs, by k from 3 to 3"),
     "nothing differs": ("CREATE TABLE t (k INTEGER PRIMARY KEY, n)", [(3, 1)], [(3, 1)], {}, "t: no row differs"),
     "empty": ("CREATE TABLE t (k INTEGER PRIMARY KEY, n)", [], [], {}, "t: no row differs"),
-    "only NULL": ("CREATE TABLE t (k INTEGER, n)", [(None, 1)], [(None, 2)], {"key": "k"}, "t: nothing to be placed"),
+    "only NULL": ("CREATE TABLE t (k INTEGER, n)", [(None, 1)], [(None, 2)], {"key": "k"}, "t: no row that differs has a key"),
 }  # fmt: skip
 
 
@@ -295,6 +297,37 @@ def test_an_hour_that_many_rows_are_apart_is_told(tmp_path: Path) -> None:
         sn.clock_picture(clocks(tmp_path, shifted + others), "at")
     )
     assert "time zone" not in repr(sn.clock_picture(clocks(tmp_path, shifted[:1] + others), "at"))
+
+
+def test_an_hour_that_a_clock_showed_twice_is_counted_beside(tmp_path: Path) -> None:
+    stamps = [("2026-10-25 02:30:00", AT), ("2026-03-01 06:00:00", AT)]
+    sides(
+        tmp_path,
+        CLOCK,
+        [(at, 0, s[0]) for at, s in enumerate(stamps)],
+        [(at, 1, s[1]) for at, s in enumerate(stamps)],
+    )
+    local = sn.connect(tmp_path / "local.db", timezone="Europe/Berlin")
+    remote = sn.connect(tmp_path / "remote.db", timezone="UTC")
+    c = sn.clock_picture(sn.diff(local, remote, progress=False)["t"], "at")
+    assert c.totals == {"too close": 1}, "six in Berlin is five in Greenwich"
+    assert "1 row with an hour that its zone's clock showed twice or never (1 in local, 0 in remote)" in repr(
+        c
+    )
+
+
+def test_stamps_without_a_zone_against_moments_are_not_drawn(tmp_path: Path) -> None:
+    with pytest.raises(
+        sn.PlanError, match="t.at has no zone in local: 1 rows cannot be put in order of time"
+    ):
+        sn.clock_picture(clocks(tmp_path, [("2026-03-01 06:00:00", AT)]), "at")
+
+
+def test_a_limit_that_was_hit_is_told(tmp_path: Path) -> None:
+    left, right = ([(at, "", n) for at in range(50)] for n in (1, 2))
+    m = sn.change_map(compared(tmp_path, DDL, left, right, limit=5))
+    assert sum(m.totals.values()) >= 5
+    assert "not compared" in m.notes[-1]
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -458,14 +491,21 @@ assert "matplotlib.pyplot" not in sys.modules, "the person's own pictures are le
 
 
 def test_a_picture_is_the_same_on_every_run_and_loads_nothing_before(both: list[Any], tmp_path: Path) -> None:
-    said = {
+    """With a new folder for its fonts, and where it may have none: nothing is said of that."""
+    (tmp_path / "file").touch()
+    said = [
         subprocess.run(
-            [sys.executable, "-c", DRAWN], cwd=tmp_path, env={**os.environ, "PYTHONHASHSEED": seed, "MPLCONFIGDIR": str(tmp_path / seed)},
-            check=True, capture_output=True, text=True,
-        ).stdout
-        for seed in ("1", "2")
-    }  # fmt: skip
-    assert len(said) == 1
+            [sys.executable, "-c", DRAWN],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONHASHSEED": seed, "MPLCONFIGDIR": str(tmp_path / folder)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        for seed, folder in (("1", "new"), ("2", "file/none"))
+    ]
+    assert said[0].stdout == said[1].stdout
+    assert [run.stderr for run in said] == ["", ""]
 
 
 def test_what_a_person_set_for_their_own_pictures_does_not_matter(both: list[Any], tmp_path: Path) -> None:
@@ -485,12 +525,41 @@ def test_what_a_person_set_for_their_own_pictures_does_not_matter(both: list[Any
         assert dict(mpl.rcParams) == mine
 
 
-def test_without_the_library_the_text_stands(both: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "syncnb.panels.pictures.drawing", raising=False)
+@pytest.mark.parametrize("how", ["missing", "ill"])
+def test_without_the_library_the_text_stands(
+    both: list[Any], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    if how == "missing":
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        monkeypatch.delitem(sys.modules, "syncnb.panels.pictures.drawing", raising=False)
+    else:
+        monkeypatch.setattr("matplotlib.figure.Figure.add_axes", lambda *_: 1 / 0)
     for picture in both:
         page = picture._repr_html_()
         assert "<svg" not in page
         assert repr(picture).splitlines()[1] in page
         assert WITHOUT.replace('"', "&quot;").replace(">", "&gt;") in page
         assert WITHOUT not in repr(picture)
+
+
+def test_a_server_and_a_file(bench: Workbench) -> None:
+    """Keys are uuids, which either side writes in its own way; stamps are moments on one side, texts on the other."""
+    keys = [f"a000000{at}-0000-4000-8000-000000000000" for at in range(1, 5)]
+    local = bench.sqlite(
+        "CREATE TABLE t (id UUID PRIMARY KEY, n INTEGER, at DATETIME)",
+        *(f"INSERT INTO t VALUES ('{key.replace('-', '').upper()}', 1, '2026-03-01 06:00:0{at}')" for at, key in enumerate(keys[:3])),
+        timezone="Europe/Berlin",
+    )  # fmt: skip
+    remote = bench.postgresql(
+        "CREATE TABLE t (id uuid PRIMARY KEY, n integer, at timestamptz)",
+        *(f"INSERT INTO t VALUES ('{key}', 2, '2026-03-01T05:00:0{2 * at}Z')" for at, key in enumerate(keys)),
+    )
+    table = sn.diff(local, remote, progress=False)["t"]
+    assert repr(sn.change_map(table)).splitlines()[:3] == [
+        f"t: where 4 rows differ, by id from {short(keys[0])} to {short(keys[3])}, as in a dictionary",
+        "changed      3  |█" + " " * 19 + "█" + " " * 19 + "█" + " " * 19 + "|",
+        "only remote  1  |" + " " * 59 + "█|",
+    ]
+    alike = replace(table, clocks_apart=timedelta(0))
+    c = sn.clock_picture(alike, "at", threshold=timedelta(seconds=1))
+    assert c.totals == {"remote is newer": 2, "too close": 1}

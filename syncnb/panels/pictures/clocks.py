@@ -189,7 +189,7 @@ def clock_picture(table: TableDiff, column: str, *, threshold: timedelta = SECON
         part = table if rows.all() else part_of(table, rows)
         found = gaps(part, by, abs(table.clocks_apart), clock.now())
         limit, steps = timedelta(microseconds=found.limit), tuple(_steps(found))
-        notes = [*_raised(found, by, table), *_beside(found), *_shift(found), *bulk_notes(part, by)]
+        notes = [*_raised(found, by, table), *_beside(found), *_shift(found), *bulk_notes(part, by, found)]
     if single := int((~rows).sum()):
         told = "1 row that one side changed" if single == 1 else f"{single:,} rows that one side changed"
         notes.append(f"not in the picture: {told} alone, of which newest is not asked")

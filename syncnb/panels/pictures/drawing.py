@@ -6,7 +6,6 @@ stand for is put in afterwards, so that no value of a table ever passes through 
 
 import html
 import io
-import logging
 import re
 from collections.abc import Sequence
 from hashlib import sha256
@@ -71,7 +70,7 @@ def svg(chart: Chart, told: str) -> str:
     """The chart as one SVG element, named by a sentence."""
     words: list[str] = []
     high = TOP + HEADS * bool(chart.heads) + BARS + BOTTOM
-    with _quiet(), mpl.style.context(["default", RULES]):
+    with mpl.style.context(["default", RULES]):
         figure = Figure(figsize=(WIDTH / 72, high / 72), dpi=72)
         canvas: Any = FigureCanvasSVG(figure)
         figure.patch.set_visible(False)
@@ -79,18 +78,6 @@ def svg(chart: Chart, told: str) -> str:
         file = io.StringIO()
         canvas.print_svg(file, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return _of_the_page(file.getvalue(), words, told, high)
-
-
-class _quiet:
-    """Without what the library logs when it looks for fonts for the first time: it would stand in the notebook."""
-
-    def __enter__(self) -> None:
-        self.log = logging.getLogger("matplotlib")
-        self.before = self.log.level
-        self.log.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self.log.setLevel(self.before)
 
 
 def _draw(figure: Figure, chart: Chart, words: list[str]) -> None:

@@ -16,9 +16,14 @@ import pyarrow.compute as pc
 __all__ = ["Layout", "Order", "lay_out"]
 
 Order = Literal["by value", "as in a dictionary", "in order"]
+IN_ORDER: Order = "in order"
 Places = np.ndarray[tuple[int], np.dtype[np.int64]]
 LETTERS = 12
 """So many letters of a text, from the first that differs in any, say where it stands."""
+
+FEW, CROWD = 8, 0.75
+"""Where more than so great a part of that many texts would stand in one bar, they stand in order: one that begins
+otherwise than all others would leave no room for these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +49,14 @@ def lay_out(keys: pa.Array, most: int) -> Layout:
         return Layout(slots, bounds, "by value")
     different = valid.unique()
     different = different.take(pc.sort_indices(different))
-    text = pa.types.is_string(different.type) or pa.types.is_large_string(different.type)
-    places = _dictionary(different, most) if text else _ranks(len(different), most)
+    places, order = _ranks(len(different), most), IN_ORDER
+    if pa.types.is_string(different.type) or pa.types.is_large_string(different.type):
+        spread = _dictionary(different, most)
+        if len(spread) < FEW or np.bincount(spread).max() <= CROWD * len(spread):
+            places, order = spread, "as in a dictionary"
     at = pc.index_in(valid, value_set=different).to_numpy(zero_copy_only=False)
     slots[there] = places[at]
-    return Layout(slots, _bounds(different, places), "as in a dictionary" if text else "in order")
+    return Layout(slots, _bounds(different, places), order)
 
 
 def _by_value(keys: pa.Array, most: int) -> tuple[Places, tuple[tuple[str, str], ...]]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syncnb.changes import TableDiff
 from syncnb.changes.frames import first_key
@@ -54,6 +55,8 @@ class ChangeMap(Picture):
     order: Order
     """How the keys are laid out: by value, as in a dictionary, or in order (equally many a part)."""
     parts: tuple[Part, ...]
+    unplaced: int = 0
+    """Rows whose key is NULL: they are nowhere in its range."""
     notes: tuple[str, ...] = ()
     """What is not in the picture, and why."""
 
@@ -80,9 +83,7 @@ class ChangeMap(Picture):
     def title(self) -> str:
         rows = sum(self.totals.values())
         if not rows:
-            return (
-                f"{self.table}: no row differs" if not self.notes else f"{self.table}: nothing to be placed"
-            )
+            return f"{self.table}: {'no row that differs has a key' if self.unplaced else 'no row differs'}"
         where = f"by {self.key} from {self._ends[0]} to {self._ends[1]}"
         where += "" if self.order == "by value" else f", {self.order}"
         return f"{self.table}: where {rows:,} {'row differs' if rows == 1 else 'rows differ'}, {where}"
@@ -131,7 +132,7 @@ class ChangeMap(Picture):
         between = [
             Tick(at, short(self.parts[at].first, 12))
             for at in sorted({count // 4, count // 2, 3 * count // 4} - {0})
-            if self.order == "by value" and count >= 8
+            if count >= 8 and self.parts[at].first
         ]
         return *ends, *between
 
@@ -141,7 +142,7 @@ def change_map(table: TableDiff) -> ChangeMap:
 
     table: a table of a diff, `d["hosts"]`. Of a key of several columns the first one counts. The range reaches
     from the first row that differs to the last. Integers, days and stamps stand by value, texts as in a
-    dictionary, others in order.
+    dictionary, others in order; so do texts of which most would stand in one place.
 
     Reads nothing. Raises SchemaError for a table without a key, and for what is no table of a diff.
     """
@@ -154,13 +155,23 @@ def change_map(table: TableDiff) -> ChangeMap:
             f"{table.name} has no key to lay its rows out by",
             hint="pass key= to diff to name what identifies a row",
         )
-    keys = first_key(table)
+    keys = _one_form(table, first_key(table))
     layout = lay_out(keys, PARTS)
     names = table.pair.key_names
     key = short(names[0]) + (f" (the first of {len(names)} parts of the key)" if len(names) > 1 else "")
-    return ChangeMap(
-        table.name, key, layout.order, _parts(table, layout), tuple(_notes(table, keys, layout.slots))
-    )
+    unplaced = int((layout.slots < 0).sum())
+    notes = _notes(table, keys, unplaced)
+    return ChangeMap(table.name, key, layout.order, _parts(table, layout), unplaced, tuple(notes))
+
+
+def _one_form(table: TableDiff, keys: pa.Array) -> pa.Array:
+    """The same keys; UUIDs, which each side may write in its own way, in the one with dashes."""
+    column = table.pair.key[0]
+    if Kind.UUID not in (column.local.kind, column.remote.kind) or not pa.types.is_string(keys.type):
+        return keys
+    bare = pc.utf8_lower(pc.replace_substring_regex(keys, "[-{}]", ""))
+    groups = "^(.{8})(.{4})(.{4})(.{4})(.{12})$"
+    return pc.replace_substring_regex(bare, groups, r"\1-\2-\3-\4-\5")
 
 
 def _parts(table: TableDiff, layout: Layout) -> tuple[Part, ...]:
@@ -176,12 +187,11 @@ def _parts(table: TableDiff, layout: Layout) -> tuple[Part, ...]:
     )
 
 
-def _notes(
-    table: TableDiff, keys: pa.Array, slots: "np.ndarray[tuple[int], np.dtype[np.int64]]"
-) -> list[str]:
+def _notes(table: TableDiff, keys: pa.Array, unplaced: int) -> list[str]:
     name, notes = table.pair.key_names[0], []
-    if nulls := int((slots < 0).sum()):
-        notes.append(f"not in the picture: {nulls:,} {'row' if nulls == 1 else 'rows'} with NULL in {name}")
+    if unplaced:
+        rows = "1 row" if unplaced == 1 else f"{unplaced:,} rows"
+        notes.append(f"not in the picture: {rows} with NULL in {name}")
     if table.pair.key[0].local.kind == Kind.INTEGER and pa.types.is_string(keys.type):
         notes.append(f"{name} holds values that are no integers (.odd has them): all are laid out as text")
     return notes + [str(entry) for entry in table.uncompared if entry.what == "rows"]

@@ -1,7 +1,9 @@
 """What every picture is: text first, the same drawn where that can be, and the text beside it."""
 
 import html
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 
 from syncnb.panels.pictures.chart import Chart
@@ -10,6 +12,18 @@ from syncnb.rendering import stylesheet, visible
 __all__ = ["Picture"]
 
 WITHOUT = 'to see it drawn: pip install "matplotlib>=3.10" (the extra syncnb[lab] has it), then show it again'
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the library logs when it looks for fonts and a folder of its own: it would stand in the notebook."""
+    log = logging.getLogger("matplotlib")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 class Picture:
@@ -41,10 +55,12 @@ class Picture:
         if chart is None:
             return None
         try:
-            from syncnb.panels.pictures.drawing import svg
-        except ImportError:
+            with _quiet():
+                from syncnb.panels.pictures.drawing import svg
+
+                return svg(chart, visible(f"{self.title}. {self._told()}"))
+        except Exception:  # there is no such library, or it is ill, or too old: the text is shown
             return None
-        return svg(chart, visible(f"{self.title}. {self._told()}"))
 
     def __repr__(self) -> str:
         return "\n".join([visible(self.title), *self._lines(), *map(visible, self.notes)])
