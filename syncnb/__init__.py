@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from syncnb.migrating import migrate
     from syncnb.panels.desk import Desk, panel
     from syncnb.panels.grid import Grid, grid
+    from syncnb.panels.pictures import ChangeMap, ClockPicture, change_map, clock_picture
     from syncnb.planning import Plan, load_plan, plan, undo
     from syncnb.replacing import Damage, what_replace_would_do
     from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
@@ -64,6 +65,8 @@ __all__ = [
     "Acceptance",
     "Block",
     "Change",
+    "ChangeMap",
+    "ClockPicture",
     "Condition",
     "ConnectError",
     "Damage",
@@ -102,6 +105,8 @@ __all__ = [
     "acknowledge",
     "agree",
     "apply",
+    "change_map",
+    "clock_picture",
     "col",
     "complete",
     "conflict_target",
@@ -149,6 +154,10 @@ _HOMES = {
     "panel": "syncnb.panels.desk",
     "Grid": "syncnb.panels.grid",
     "grid": "syncnb.panels.grid",
+    "ChangeMap": "syncnb.panels.pictures",
+    "ClockPicture": "syncnb.panels.pictures",
+    "change_map": "syncnb.panels.pictures",
+    "clock_picture": "syncnb.panels.pictures",
     "migrate": "syncnb.migrating",
     "Plan": "syncnb.planning",
     "load_plan": "syncnb.planning",

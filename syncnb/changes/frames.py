@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from syncnb.changes.keys import key_text
 from syncnb.changes.pairs import ColumnPair
-from syncnb.rendering import frame
+from syncnb.rendering import bar, frame
 from syncnb.values import arrays
 from syncnb.values.columns import frame_column, sort_keys
 from syncnb.values.raw import Raw, concat, to_python
@@ -20,7 +20,7 @@ from syncnb.values.rules import Side
 if TYPE_CHECKING:
     from syncnb.changes.table_diff import TableDiff
 
-__all__ = ["TableFrames", "cells", "table_frames"]
+__all__ = ["TableFrames", "cells", "column_counts", "first_key", "table_frames"]
 
 Odd: TypeAlias = tuple[int, Side, Raw, str]
 """Row, side, raw value, why it does not fit."""
@@ -113,6 +113,26 @@ def table_frames(diff: "TableDiff") -> TableFrames:
     ordered = {**_key_columns(diff, keys, columns), "state": pa.array(states, pa.string()), **columns}
     rows = frame({name: array.take(order) for name, array in ordered.items()})
     return TableFrames(rows, _odd_frame(diff, parts, odd))
+
+
+def first_key(diff: "TableDiff") -> pa.Array:
+    """The first part of the key of all differing rows, typed as in `rows`: changed, only local, only remote."""
+    return _typed(diff.pair.key[0], _Parts(diff).key(diff.pair.columns.index(diff.pair.key[0])))[0]
+
+
+def column_counts(diff: "TableDiff") -> pd.DataFrame:
+    """A line a compared column that is not in the key: in how many of the changed rows it differs, and a bar."""
+    names = [column.name for column in diff.pair.columns if column not in diff.pair.key]
+    counts = [diff.cell_counts.get(name, 0) for name in names]
+    # Filled up with a sign: a page would swallow blanks, and set the bars to the right.
+    bars = [bar(count, diff.counts.changed, rest="░") for count in counts]
+    return frame(
+        {
+            "column": pa.array(names, pa.string()),
+            "differ": pa.array(counts, pa.int64()),
+            "bar": pa.array(bars, pa.string()),
+        }
+    )
 
 
 def _before(diff: "TableDiff", shown: Iterable[str]) -> dict[str, pa.Array]:

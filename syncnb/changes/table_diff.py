@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -126,6 +127,8 @@ class TableDiff:
     """The keys, as remote has them, of rows that are the same on both sides: kept where they are to be stamped."""
     beyond: int = 0
     """Rows that remote has at least beside those that were looked at."""
+    clocks_apart: timedelta = field(default=timedelta(0), repr=False, compare=False)
+    """How far the clocks of the two sides and of this machine are apart, as measured; 0 where nothing showed."""
     lookup: Callable[[Hashable], tuple[tuple[Raw, ...] | None, tuple[Raw, ...] | None]] | None = field(
         default=None, repr=False, compare=False
     )
@@ -181,6 +184,11 @@ class TableDiff:
     def cells(self) -> pd.DataFrame:
         """Every cell that differs in a row that both sides have: key, column, local, remote, why."""
         return frames.cells(self)
+
+    @cached_property
+    def columns(self) -> pd.DataFrame:
+        """In how many of the changed rows each column differs: column, differ, bar (their share of all changed)."""
+        return frames.column_counts(self)
 
     @property
     def uncompared_rows(self) -> pd.DataFrame:

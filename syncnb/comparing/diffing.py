@@ -164,7 +164,9 @@ def diff_told(
     return Diff(
         local=local.name,
         remote=remote.name,
-        tables=tuple(replace(table, lookup=_lookup(table.pair, stores)) for table in tables),
+        tables=tuple(
+            replace(table, lookup=_lookup(table.pair, stores), clocks_apart=apart) for table in tables
+        ),
         unmatched_local=matched.unmatched_local,
         unmatched_remote=() if partial else matched.unmatched_remote,
         clocks_apart=apart,

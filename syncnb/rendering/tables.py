@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-__all__ = ["Cell", "Sheet"]
+__all__ = ["Cell", "Sheet", "stylesheet", "visible", "width"]
 
 TOLD = 2000
 """Characters of a cut value that a tooltip tells."""

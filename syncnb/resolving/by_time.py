@@ -1,5 +1,6 @@
 """`newest`: the later of two stamps, as moments and never as text, where they can be believed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncnb.changes import ColumnPair, TableDiff
+from syncnb.changes import ColumnPair, RowSet, TableDiff
 from syncnb.errors import PlanError
 from syncnb.resolving.policies import ByTime
 from syncnb.schema import Table
@@ -21,10 +22,11 @@ from syncnb.values.reading import as_text
 from syncnb.values.rules import Side
 from syncnb.values.stamps import DAY, EPOCH, local_to_instant, parse_stamp
 
-__all__ = ["bulk_notes", "by_time"]
+__all__ = ["Gaps", "State", "bulk_notes", "by_time", "gaps", "span_text"]
 
 Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]
 
+SIDES: tuple[Side, Side] = ("local", "remote")
 SECOND, MILLISECOND = 1_000_000, 1_000
 BULK = 20
 """So many rows with one and the same stamp were touched by a job."""
@@ -64,6 +66,58 @@ class Stamps:
         return next((step for step in (SECOND, MILLISECOND) if not (there % step).any()), 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """How far the stamps of the changed rows are apart, and what can be made of it."""
+
+    local: Stamps
+    remote: Stamps
+    micros: Numbers
+    """Local minus remote; of no meaning where one of the two is not known."""
+    limit: int
+    """Microseconds: stamps closer than this decide nothing."""
+    ahead: Mapping[Side, Numbers]
+    """Whose stamps are in the future."""
+
+    def of(self, side: Side) -> Stamps:
+        """The stamps of one side."""
+        return self.local if side == "local" else self.remote
+
+    @property
+    def comparable(self) -> Numbers:
+        """The rows with two stamps that can be put in order, were they to be believed."""
+        return self.local.known & self.remote.known
+
+    @property
+    def known(self) -> Numbers:
+        """The same without stamps in the future."""
+        return self.comparable & ~self.ahead["local"] & ~self.ahead["remote"]
+
+    @property
+    def winner(self) -> Numbers:
+        """Whose stamp is later, where that can be believed: +1 local, -1 remote, 0 nobody's."""
+        decided = self.known & (np.abs(self.micros) >= self.limit) & (self.micros != 0)
+        return np.where(decided, np.sign(self.micros), 0).astype(np.int8)
+
+
+def gaps(diff: TableDiff, by: ByTime, offset: timedelta, now: datetime) -> Gaps:
+    """The stamps of both sides of each changed row against each other.
+
+    Raises PlanError, one for the table, where zones must be declared first.
+    """
+    column = diff.pair.columns[by.at]
+    local = _stamps(by.rule, diff.changed_local.columns[by.at], "local")
+    remote = _stamps(by.rule, diff.changed_remote.columns[by.at], "remote")
+    _check_zones(diff, column, by, local, remote)
+    limit = max(_micros(by.threshold), _floor(column, local, remote, offset))
+    sides: tuple[tuple[Side, Stamps], ...] = (("local", local), ("remote", remote))
+    ahead = {
+        side: stamps.micros > _micros(now - EPOCH) + limit + np.where(stamps.states == State.WALL, AHEAD, 0)
+        for side, stamps in sides
+    }
+    return Gaps(local, remote, local.micros - remote.micros, limit, ahead)
+
+
 def by_time(
     diff: TableDiff, by: ByTime, offset: timedelta, now: datetime
 ) -> tuple[Numbers, list[str], tuple[str, ...]]:
@@ -71,26 +125,15 @@ def by_time(
 
     Raises PlanError, one for the table, where zones must be declared first.
     """
-    column = diff.pair.columns[by.at]
+    found = gaps(diff, by, offset, now)
+    gap, limit, winner = found.micros, found.limit, found.winner
     raws = diff.changed_local.columns[by.at], diff.changed_remote.columns[by.at]
-    local, remote = _stamps(by.rule, raws[0], "local"), _stamps(by.rule, raws[1], "remote")
-    _check_zones(diff, column, by, local, remote)
-    limit = max(_micros(by.threshold), _floor(column, local, remote, offset))
-    gap = local.micros - remote.micros
-    ahead = {
-        side: stamps.micros > _micros(now - EPOCH) + limit + np.where(stamps.states == State.WALL, AHEAD, 0)
-        for side, stamps in (("local", local), ("remote", remote))
-    }
-    known = local.known & remote.known & ~ahead["local"] & ~ahead["remote"]
-    winner = np.where(known & (np.abs(gap) >= limit) & (gap != 0), np.sign(gap), 0).astype(np.int8)
     texts = [to_python(raw) for raw in raws]
     why = [
-        _won(winner[row], gap[row])
-        if winner[row]
-        else _left(row, {"local": local, "remote": remote}, ahead, by, texts, int(gap[row]), limit)
+        _won(winner[row], gap[row]) if winner[row] else _left(row, found, by, texts)
         for row in range(len(winner))
     ]
-    near = bool((known & (gap != 0) & (np.abs(gap) < limit)).any())
+    near = bool((found.known & (gap != 0) & (np.abs(gap) < limit)).any())
     return winner, why, _raised(by, limit, offset) if near else ()
 
 
@@ -98,41 +141,39 @@ def _raised(by: ByTime, limit: int, offset: timedelta) -> tuple[str, ...]:
     """A line where the threshold is greater than what was told, for rows that it leaves open."""
     if limit <= _micros(by.threshold):
         return ()
-    clocks = f"the clocks are {_span(_micros(offset))} apart" if offset else ""
+    clocks = f"the clocks are {span_text(_micros(offset))} apart" if offset else ""
     why = clocks or "they are written no finer"
-    return (f"stamps of {by.name} closer than {_span(limit)} decide nothing: {why}",)
+    return (f"stamps of {by.name} closer than {span_text(limit)} decide nothing: {why}",)
 
 
-def bulk_notes(diff: TableDiff, by: ByTime) -> tuple[str, ...]:
-    """A line a side where many of its stamps are one and the same: a job touched the rows, no person did."""
-    found = []
-    for side, rows in (("local", diff.changed_local), ("remote", diff.changed_remote)):
-        stamps = _stamps(by.rule, rows.columns[by.at], "local" if side == "local" else "remote")
+def bulk_notes(diff: TableDiff, by: ByTime, found: Gaps | None = None) -> tuple[str, ...]:
+    """A line a side where many of its stamps are one and the same: a job touched the rows, no person did.
+
+    found: the stamps, where they have been read already.
+    """
+    notes = []
+    sides: tuple[tuple[Side, RowSet], ...] = (("local", diff.changed_local), ("remote", diff.changed_remote))
+    for side, rows in sides:
+        stamps = found.of(side) if found else _stamps(by.rule, rows.columns[by.at], side)
         values, counts = np.unique(stamps.micros[stamps.known], return_counts=True)
         if len(counts) and (most := int(counts.max())) >= BULK:
             same = EPOCH + timedelta(microseconds=int(values[counts.argmax()]))
-            found.append(
+            notes.append(
                 f"{most:,} rows of {side} have the same {by.name} ({same:%Y-%m-%d %H:%M:%S}): "
                 "touched at once, which says little about when each of them changed"
             )
-    return tuple(found)
+    return tuple(notes)
 
 
 def _won(winner: Any, gap: Any) -> str:
-    return f"newer in {'local' if winner > 0 else 'remote'} by {_span(abs(int(gap)))}"
+    return f"newer in {'local' if winner > 0 else 'remote'} by {span_text(abs(int(gap)))}"
 
 
-def _left(
-    row: int,
-    sides: dict[str, Stamps],
-    ahead: dict[str, Numbers],
-    by: ByTime,
-    texts: list[list[Raw]],
-    gap: int,
-    limit: int,
-) -> str:
+def _left(row: int, found: Gaps, by: ByTime, texts: list[list[Raw]]) -> str:
     """Why a row stays open."""
-    for (side, stamps), values in zip(sides.items(), texts, strict=True):
+    gap, limit = int(found.micros[row]), found.limit
+    for side, values in zip(SIDES, texts, strict=True):
+        stamps = found.of(side)
         state, text = stamps.states[row], as_text(values[row])
         if state == State.NULL:
             return f"{by.name} is NULL in {side}"
@@ -141,13 +182,13 @@ def _left(
         if state == State.INFINITE:
             return f"{by.name} in {side} is {text}"
         if state == State.FOLD:
-            zone = by.rule.zone("local" if side == "local" else "remote")
+            zone = by.rule.zone(side)
             return f"{by.name} in {side} is {text}, an hour that the clock of {zone} showed twice or never"
-        if ahead[side][row]:
+        if found.ahead[side][row]:
             return f"{by.name} in {side} is in the future: {text}"
     if gap == 0:
         return f"a tie: {by.name} is the same moment on both sides"
-    return f"only {_span(abs(gap))} apart, less than {_span(limit)}"
+    return f"only {span_text(abs(gap))} apart, less than {span_text(limit)}"
 
 
 def _floor(column: ColumnPair, local: Stamps, remote: Stamps, offset: timedelta) -> int:
@@ -241,7 +282,7 @@ def _micros(span: timedelta) -> int:
 UNITS = (("d", DAY), ("h", 3600 * SECOND), ("min", 60 * SECOND))
 
 
-def _span(micros: int) -> str:
+def span_text(micros: int) -> str:
     """A span of time in its two greatest units: `3 h`, `2 d 4 h`, `1.5 s`."""
     parts = []
     for unit, size in UNITS:
