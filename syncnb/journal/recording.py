@@ -257,13 +257,19 @@ def settle(connection: Connection) -> list[int]:
         columns.lease_until < clock.now(),
         columns.backend.startswith(here, autoescape=True),
     )
-    left = select(columns.run, columns.plan_id, columns.stages, columns.backend, columns.lease_until).where(
-        columns.status.in_(OPEN), over
+    wanted = (
+        columns.run,
+        columns.plan_id,
+        columns.stages,
+        columns.status,
+        columns.backend,
+        columns.lease_until,
     )
+    left = select(*wanted).where(columns.status.in_(OPEN), over).order_by(columns.run)
     settled = []
     with said("settling runs in"):
-        for run, plan_id, stages, backend, lease in connection.execute(left.order_by(columns.run)).all():
-            if lease >= clock.now() and backend.startswith(here) and not gone(backend):
+        for run, plan_id, stages, status, backend, lease in connection.execute(left).all():
+            if status == "running" and lease >= clock.now() and not gone(backend):
                 continue
             if _free(connection, plan_id) and _settle(connection, ours, run, plan_id, stages):
                 settled.append(run)
