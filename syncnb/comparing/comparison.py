@@ -4,7 +4,6 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow as pa
 from syncnb.changes import ColumnPair, Ids, TableDiff, TablePair, Uncompared
 from syncnb.comparing.collecting import Collector, Witness
 from syncnb.comparing.describing import Children, described, in_conflict
-from syncnb.comparing.digesting import compare_digests, forms_for, is_far
+from syncnb.comparing.digesting import compare_digests, forms_for
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.filtering import Filter
 from syncnb.comparing.parting import Part
@@ -111,10 +110,6 @@ class Comparison:
         found.reason += why_not
         return found
 
-    @cached_property
-    def _far(self) -> bool:
-        return is_far(self.readers)
-
     def _by_digests(self, pair: TablePair) -> "_Found":
         """Raises Unfit where only values can tell."""
         entities = self._entities(pair)
@@ -128,8 +123,6 @@ class Comparison:
         if self.strategy is None and min(size or 0 for size in self.sizes[pair.name]) < LARGE:
             raise Unfit("a small table")
         forms = forms_for(pair, self.readers)
-        if self.strategy is None and not self._far:
-            raise Unfit("a fast link")
         found = self._collector(pair)
         how = compare_digests(pair, forms, self.readers, found, self.bar)
         return _Found(found, "digests", "equal rows in digests of 128 bits, the others by value", how=how)

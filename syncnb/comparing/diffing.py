@@ -75,8 +75,7 @@ def diff(
     schemas: PostgreSQL schemas beside those on the search path.
     strategy: `"stream"` reads all rows of both sides and compares them by value. `"digests"` has PostgreSQL hash its
         rows, wherever that can be trusted to find the same, and reads only those that differ: `.how` says which
-        tables were compared so, and why others were not. By default that is done with large tables of a server
-        that is not near.
+        tables were compared so, and why others were not. By default that is done with large tables.
     progress: a progress bar; by default where a diff takes longer than two seconds.
 
     Raises SchemaError where tables, columns or keys do not pair, ConnectError and ReadError from the stores.

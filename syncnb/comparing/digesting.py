@@ -34,11 +34,9 @@ from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat
 from syncnb.values.rules import Side
 
-__all__ = ["compare_digests", "forms_for", "is_far"]
+__all__ = ["compare_digests", "forms_for"]
 
 SIDES: tuple[Side, Side] = ("local", "remote")
-FAR = 0.002
-"""Seconds of a round trip from which a link counts as slow."""
 IN_BUCKET = 16
 """A bucket is to hold from so many rows to twice as many."""
 FEWEST, MOST = 2**8, 2**20
@@ -54,15 +52,6 @@ MANY = 0.5
 
 T = TypeVar("T")
 Readers = dict[Side, Reader]
-
-
-def is_far(readers: Readers) -> bool:
-    """Whether a server answers so late that bytes count: close by, rows come as fast as digests of them."""
-    return any(
-        reader.round_trip(enough=FAR) >= FAR
-        for reader in readers.values()
-        if isinstance(reader, PostgresReader)
-    )
 
 
 def forms_for(pair: TablePair, readers: Readers) -> tuple[Form, ...]:

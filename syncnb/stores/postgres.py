@@ -4,7 +4,6 @@ One transaction is all the state there is: no session settings, no prepared stat
 tables. The driver is imported when the first connection is made.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -223,19 +222,6 @@ class PostgresReader:
         self._free()
         with self._translated(what), self._connection.cursor(binary=True) as cursor:
             return cursor.execute(query.encode(), told or None).fetchone() or ()
-
-    def round_trip(self, *, enough: float) -> float:
-        """Seconds from a question to its answer: the least of three, or the first below `enough`."""
-        self._free()
-        least = float("inf")
-        with self._translated("the link"):
-            for _ in range(3):
-                asked = time.perf_counter()
-                self._connection.execute("SELECT 1")
-                least = min(least, time.perf_counter() - asked)
-                if least < enough:
-                    break
-        return least
 
     def clock_offset(self) -> timedelta:
         """How far the server's clock is ahead of ours, by one question; 0 where the way there explains it."""
