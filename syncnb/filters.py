@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
 from uuid import UUID
 
 from syncnb.errors import SchemaError
@@ -74,39 +74,34 @@ class Test(Condition):
 
 
 @dataclass(frozen=True)
-class Both(Condition):
+class _Joined(Condition):
+    """Two conditions, and how they are joined."""
+
+    left: Condition
+    right: Condition
+    sign: ClassVar[str]
+
+    @property
+    def tests(self) -> tuple[Test, ...]:
+        return *self.left.tests, *self.right.tests
+
+    def renamed(self, names: Mapping[str, str]) -> Condition:
+        return type(self)(self.left.renamed(names), self.right.renamed(names))
+
+    def __str__(self) -> str:
+        return f"({self.left}) {self.sign} ({self.right})"
+
+
+class Both(_Joined):
     """Rows of which both are true."""
 
-    left: Condition
-    right: Condition
-
-    @property
-    def tests(self) -> tuple[Test, ...]:
-        return *self.left.tests, *self.right.tests
-
-    def renamed(self, names: Mapping[str, str]) -> Condition:
-        return Both(self.left.renamed(names), self.right.renamed(names))
-
-    def __str__(self) -> str:
-        return f"({self.left}) & ({self.right})"
+    sign = "&"
 
 
-@dataclass(frozen=True)
-class Either(Condition):
+class Either(_Joined):
     """Rows of which at least one is true."""
 
-    left: Condition
-    right: Condition
-
-    @property
-    def tests(self) -> tuple[Test, ...]:
-        return *self.left.tests, *self.right.tests
-
-    def renamed(self, names: Mapping[str, str]) -> Condition:
-        return Either(self.left.renamed(names), self.right.renamed(names))
-
-    def __str__(self) -> str:
-        return f"({self.left}) | ({self.right})"
+    sign = "|"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from syncnb.cli.arguments import Parser
 from syncnb.errors import SyncnbError
+from syncnb.rendering.notebooks import write_new
 
 __all__ = ["run"]
 
@@ -52,12 +53,4 @@ def _copy(number: str, path: Path) -> None:
     if not found:
         raise SyncnbError(f"there is no tour {number!r}", hint=f"there are {', '.join(shipped())}")
     ((_, content),) = found.items()
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise SyncnbError(f"{path.name} is there already", hint="name another file") from None
-    except OSError as error:
-        raise SyncnbError(
-            f"{path.name} cannot be written: {error.strerror}", hint="name another folder"
-        ) from None
+    write_new(path, content)

@@ -16,7 +16,7 @@ from syncnb.planning.previewing import key_of
 from syncnb.schema import Column, Table
 from syncnb.steps import Block
 from syncnb.stores.port import Store
-from syncnb.values.raw import Raw, concat, from_python, to_python
+from syncnb.values.raw import Raw, concat, from_python, row_tokens, to_python
 from syncnb.values.stamping import has_zone, stamped
 
 __all__ = ["Touched", "Touching"]
@@ -76,7 +76,7 @@ class Touching:
         return found
 
     def _update(self, block: Block, before: Mapping[object, tuple[Raw, ...]], found: Touched) -> None:
-        keys = _tokens(block.keys)
+        keys = row_tokens(block.keys)
         there = [at for at, key in enumerate(keys) if key in before]
         gone = sorted(set(range(len(keys))) - set(there))
         found.gone += [key_of(tuple(to_python(part.slice(at, 1))[0] for part in block.keys)) for at in gone]
@@ -134,12 +134,7 @@ class Touching:
             for start in range(0, len(keys[0]), KEYS):
                 part = [values.slice(start, KEYS) for values in keys]
                 for batch in reader.chosen(self.table, [*names, *stamps], names, part):
-                    tokens = _tokens(batch.columns[: len(names)])
+                    tokens = row_tokens(batch.columns[: len(names)])
                     values = zip(*map(to_python, batch.columns[len(names) :]), strict=True)
                     found.update(zip(tokens, values, strict=True))
         return found
-
-
-def _tokens(columns: Sequence[pa.Array]) -> list[object]:
-    """The keys as values that are equal only where value and storage class are."""
-    return [tuple((type(v), repr(v)) for v in row) for row in zip(*map(to_python, columns), strict=True)]

@@ -25,7 +25,7 @@ from syncnb.stores.port import WritableStore
 from syncnb.stores.probing import IndexFacts, Prober, Probing, Trial
 from syncnb.values.kinds import Kind
 from syncnb.values.pairing import rule_for
-from syncnb.values.raw import to_python
+from syncnb.values.raw import row_tokens, to_python
 from syncnb.values.reading import as_text
 
 __all__ = ["check_text", "vet"]
@@ -130,8 +130,8 @@ class _Bench:
         diff, side = self.drawing.diff, self.drawing.side
         rows: RowSet = diff.changed_remote if side == "remote" else diff.changed_local
         on = [column.remote.name if side == "remote" else column.local.name for column in diff.pair.columns]
-        at = {key: row for row, key in enumerate(_tokens([rows.columns[on.index(n)] for n in block.key]))}
-        places = [at.get(key) for key in _tokens(block.keys)]
+        at = {key: row for row, key in enumerate(row_tokens([rows.columns[on.index(n)] for n in block.key]))}
+        places = [at.get(key) for key in row_tokens(block.keys)]
         if None in places:
             return {}
         take = pa.array(places, pa.int64())
@@ -251,7 +251,3 @@ def _named(table: Table, columns: Sequence[str], arrays: Sequence[pa.Array]) -> 
     kinds = [Kind(table.column(name).kind) for name in columns]
     named = [canonical(rule_for(k, k), a, "local").to_pylist() for k, a in zip(kinds, arrays, strict=True)]
     return list(zip(*named, strict=True))
-
-
-def _tokens(columns: Sequence[pa.Array]) -> list[object]:
-    return [tuple((type(v), repr(v)) for v in row) for row in zip(*map(to_python, columns), strict=True)]

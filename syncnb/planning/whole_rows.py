@@ -1,14 +1,13 @@
 """What a diff did not read of rows that are to be deleted: nothing goes that nobody has seen."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncnb.schema import Table
 from syncnb.stores.port import Store
-from syncnb.values.raw import concat, to_python
+from syncnb.values.raw import concat, row_tokens
 
 __all__ = ["rest_of_rows"]
 
@@ -21,13 +20,13 @@ def rest_of_rows(
     compared: the columns that were read, the key among them. rows: their values, a column each. Reads the
     whole table once.
     """
-    wanted = {token: at for at, token in enumerate(_tokens(rows))}
+    wanted = {token: at for at, token in enumerate(row_tokens(rows))}
     found: list[int] = []
     parts: list[list[pa.Array]] = []
     with store.reading() as reader:
         for batch in reader.batches(table, [*compared, *rest]):
             near = _near(batch, rows)
-            tokens = _tokens(near.columns[: len(compared)])
+            tokens = row_tokens(near.columns[: len(compared)])
             there = [at for at, token in enumerate(tokens) if token in wanted]
             found += [wanted[tokens[at]] for at in there]
             taken = pa.array(there, pa.int64())
@@ -46,8 +45,3 @@ def _near(batch: pa.RecordBatch, rows: Sequence[pa.Array]) -> pa.RecordBatch:
             batch = batch.filter(pc.is_in(column, value_set=values))
             break
     return batch
-
-
-def _tokens(columns: Sequence[pa.Array]) -> list[tuple[Any, ...]]:
-    """The rows as values that are equal only where value and storage class are."""
-    return [tuple((type(v), repr(v)) for v in row) for row in zip(*map(to_python, columns), strict=True)]

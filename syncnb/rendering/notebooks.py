@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from syncnb.errors import SyncnbError
+
 __all__ = ["KERNEL", "Kind", "notebook", "write_new"]
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -12,21 +14,31 @@ Kind: TypeAlias = Literal["markdown", "code", "parameters"]
 """`parameters` is code that a runner may put other values behind."""
 
 
-def notebook(cells: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def notebook(cells: Iterable[tuple[str, str]]) -> bytes:
     """A notebook of these cells, kind and source, none of which has been run."""
-    return {
+    book = {
         "cells": [_cell(at, kind, source) for at, (kind, source) in enumerate(cells)],
         "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}},
         "nbformat": 4,
         "nbformat_minor": 5,
     }
+    return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def write_new(path: Path, book: dict[str, Any]) -> None:
-    """Store a notebook under a name that nobody has. Raises FileExistsError, and OSError as `open` does."""
-    # "x": nobody's file is overwritten, whoever was faster.
-    with path.open("x", encoding="utf-8") as file:
-        file.write(json.dumps(book, indent=1, ensure_ascii=False) + "\n")
+def write_new(path: Path, content: bytes) -> None:
+    """Store a notebook under a name that nobody has. Raises SyncnbError where one has it, or nothing can be written."""
+    try:
+        # "x": nobody's file is overwritten, whoever was faster.
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise SyncnbError(
+            f"{path.name} is there already", hint="name another file: a runbook is never overwritten"
+        ) from None
+    except OSError as error:
+        raise SyncnbError(
+            f"{path.name} cannot be written: {error.strerror}", hint="name a folder that you may write to"
+        ) from None
 
 
 def _cell(at: int, kind: str, source: str) -> dict[str, Any]:

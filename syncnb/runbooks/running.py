@@ -5,6 +5,7 @@ passwords nowhere: they come from environment variables, and what an output may 
 """
 
 import ast
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -172,13 +173,12 @@ def _without(text: str, secrets: list[str]) -> str:
 
 def _hide(copy: Path) -> None:
     """Take secrets out of a record, in whatever way a JSON file spells them."""
-    import json
-
-    secrets = [
-        *_secrets(),
-        *(json.dumps(each, ensure_ascii=ascii_)[1:-1] for each in _secrets() for ascii_ in (True, False)),
-    ]
+    secrets = _secrets()
+    spelled = {
+        *secrets,
+        *(json.dumps(each, ensure_ascii=to)[1:-1] for each in secrets for to in (True, False)),
+    }
     text = copy.read_text("utf-8")
-    cleaned = _without(text, sorted(set(secrets), key=len, reverse=True))
+    cleaned = _without(text, sorted(spelled, key=len, reverse=True))
     if cleaned != text:
         copy.write_text(cleaned, "utf-8")

@@ -53,16 +53,7 @@ def write_template(name: str, path: Path) -> None:
     """Write a new runbook. Raises SyncnbError for an unknown template, or where a file cannot be made there."""
     if name not in TEMPLATES:
         raise SyncnbError(f"there is no template {name!r}", hint=f"the templates are {', '.join(TEMPLATES)}")
-    try:
-        write_new(path, notebook(TEMPLATES[name].cells()))
-    except FileExistsError:
-        raise SyncnbError(
-            f"{path.name} is there already", hint="name another file: a runbook is never overwritten"
-        ) from None
-    except OSError as error:
-        raise SyncnbError(
-            f"{path.name} cannot be written: {error.strerror}", hint="name a folder that you may write to"
-        ) from None
+    write_new(path, notebook(TEMPLATES[name].cells()))
 
 
 TITLE = """

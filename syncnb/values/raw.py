@@ -21,6 +21,7 @@ __all__ = [
     "concat",
     "from_python",
     "given",
+    "row_tokens",
     "to_python",
     "ungiven",
     "with_ungiven",
@@ -123,6 +124,11 @@ def _unmixed(row: dict[str, Any] | None) -> Raw:
             value: Raw = row[field]
             return value
     return None if row["x"] is None else BadText(row["x"])
+
+
+def row_tokens(columns: Sequence[pa.Array]) -> list[tuple[tuple[type, str], ...]]:
+    """The rows of these columns as values that are equal only where value and storage class are."""
+    return [tuple((type(v), repr(v)) for v in row) for row in zip(*map(to_python, columns), strict=True)]
 
 
 def as_mixed(array: pa.Array) -> pa.Array:
