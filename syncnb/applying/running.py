@@ -1,28 +1,29 @@
 """The verb `apply`: one run, from the journal's first row to its last, whatever happens between."""
 
-import inspect
 import random
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from syncnb import journal
+from syncnb.applying.calling import caller_of, failed, finish_apart
 from syncnb.applying.checking import check_call, tables_as_planned
 from syncnb.applying.digesting import digests, with_digests
 from syncnb.applying.following import Followers, may_cascade
 from syncnb.applying.going_on import bar, leased
 from syncnb.applying.keeping import Keeper, keeper_for
+from syncnb.applying.sequences import advanced
 from syncnb.applying.standing import standing
 from syncnb.applying.two_steps import half_done, lasting, told_once
 from syncnb.applying.writing import Done, spoilt, write_block
-from syncnb.errors import ConnectError, PlanError, SyncnbError, UnknownOutcome, WriteError
+from syncnb.errors import ConnectError, PlanError, UnknownOutcome, WriteError
 from syncnb.failpoints import reach
 from syncnb.planning import Plan
 from syncnb.planning.between import Between
 from syncnb.planning.losses import open_conflicts, overwritten, resolved
 from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Report
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore, Writer
 from syncnb.watching import to_its_end
 
@@ -35,6 +36,7 @@ VERBS = {"insert": "inserted", "update": "updated", "delete": "deleted"}
 SETTLE_SECONDS = 30.0
 
 
+@one_conversation
 def apply(
     plan: Plan,
     store: Store,
@@ -67,7 +69,7 @@ def apply(
     earlier = run.earlier()
     if earlier is not None:
         return earlier
-    run.begin(caller or _caller(), approved_by)
+    run.begin(caller_of(caller), approved_by)
     try:
         with leased(run.keeper, run.number):
             return run.go()
@@ -105,13 +107,6 @@ def apply_within(
     inner = Run(plan, target, keeper, tuple(allow), rest=rest, progress=progress, number=run, whole=whole)
     with leased(keeper, run):
         return inner.go()
-
-
-def _caller() -> str:
-    """The function that called `apply`, and its thread."""
-    frame = inspect.currentframe()
-    outer = frame.f_back.f_back if frame and frame.f_back else None
-    return f"{outer.f_code.co_name if outer else '?'}:{threading.current_thread().name}"
 
 
 class Refused(Exception):
@@ -239,7 +234,7 @@ class Run:
             writer.settle()
             self._check_rewritten(writer, done, tables)
             notes = dict.fromkeys(note for each in followers for note in each.notes)
-            notes |= dict.fromkeys(_advanced(writer, self.plan.blocks, tables))
+            notes |= dict.fromkeys(advanced(writer, self.plan.blocks, tables))
             report = self._report("applied", done, (*notes, *self.keeper.notes))
             if self.whole:
                 report = with_digests(report, before, digests(writer, tables.values()))
@@ -370,12 +365,22 @@ class Run:
             except (ConnectError, WriteError):
                 time.sleep(0.2)
         else:
-            self._finish_apart("unknown", "the answer to COMMIT was lost, and the server has not come back")
+            finish_apart(
+                self.keeper,
+                self.number,
+                "unknown",
+                "the answer to COMMIT was lost, and the server has not come back",
+            )
             raise lost
         if isinstance(verdict, Report):
             return verdict
         if verdict is None:
-            self._finish_apart("unknown", "the answer to COMMIT was lost, and the server no longer knows")
+            finish_apart(
+                self.keeper,
+                self.number,
+                "unknown",
+                "the answer to COMMIT was lost, and the server no longer knows",
+            )
             return self._unknown(self.number)
         raise WriteError(
             f"the connection was lost before {self.store.name} committed: nothing was written",
@@ -386,16 +391,10 @@ class Run:
         """Say in the journal how the run ended, if the journal can be reached; never hide the problem itself."""
         if isinstance(problem, UnknownOutcome):
             return
-        text = problem.message if isinstance(problem, SyncnbError) else type(problem).__name__
-        self._finish_apart("failed", text)
+        failed(self.keeper, self.number, problem)
 
     def _finish_apart(self, status: str, error: str) -> None:
-        try:
-            with self.keeper.books.writing() as book:
-                journal.finish_run(book.sql, self.number, status=status, error=error)  # type: ignore[arg-type]
-                book.commit()
-        except SyncnbError:
-            return  # its lease runs out, and the next start settles it
+        finish_apart(self.keeper, self.number, status, error)
 
 
 def _spoilt(writer: Writer, blocks: Sequence[Block], done: list[Done], tables: dict[str, Table]) -> list[str]:
@@ -405,16 +404,3 @@ def _spoilt(writer: Writer, blocks: Sequence[Block], done: list[Done], tables: d
         return []
     images = lasting([found.image for found in done if found.image is not None and len(found.image)])
     return [what for image in images for what in spoilt(writer, tables[image.table], image)]
-
-
-def _advanced(writer: Writer, blocks: Sequence[Block], tables: dict[str, Table]) -> Iterator[str]:
-    """Sequences behind columns that got explicit values are set forward."""
-    seen: set[tuple[str, str]] = set()
-    for block in blocks:
-        for column in tables[block.table].columns if block.verb == "insert" else ():
-            counted = column.identity is not None or (column.default or "").startswith("nextval(")
-            if counted and column.name in block.columns and (block.table, column.name) not in seen:
-                seen.add((block.table, column.name))
-                said = writer.advance(tables[block.table], column.name)
-                if said:
-                    yield said

@@ -15,6 +15,7 @@ from pathlib import Path
 from syncnb.cli.arguments import scrubbed, without_secrets
 from syncnb.cli.words import in_command_words
 from syncnb.errors import SyncnbError
+from syncnb.stores.conversation import conversation
 
 __all__ = ["COMMANDS", "main"]
 
@@ -51,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _never_fail_on_a_letter()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        ended = _dispatch(words)
+        with conversation():
+            ended = _dispatch(words)
         sys.stdout.flush()
     except SystemExit as end:  # argparse ends so after --help
         return end.code if isinstance(end.code, int) else FAILED

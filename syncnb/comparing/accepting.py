@@ -13,6 +13,7 @@ from syncnb.changes.keys import plain
 from syncnb.errors import PlanError, SchemaError
 from syncnb.journal.reading import within
 from syncnb.rendering import Cell, Sheet
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Reader, Store, WritableStore
 from syncnb.values.reading import as_text
 
@@ -64,6 +65,7 @@ def _day(until: datetime | None) -> str:
     return "a value changes" if until is None else f"{until:%Y-%m-%d %H:%M}Z"
 
 
+@one_conversation
 def accept(
     d: Diff, rows: Rows, *, reason: str, by: str = "", until: date | datetime | None = None
 ) -> Acceptance:

@@ -21,6 +21,7 @@ from syncnb.comparing.selecting import Keys, Selection
 from syncnb.errors import SyncnbError
 from syncnb.filters import Condition
 from syncnb.matching import Matched, Names, Told, match
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Reader, Store
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
@@ -31,6 +32,7 @@ __all__ = ["diff"]
 TENTH = timedelta(milliseconds=100)
 
 
+@one_conversation
 def diff(
     local: Store,
     remote: Store,
@@ -107,6 +109,7 @@ def diff(
     )
 
 
+@one_conversation
 def diff_told(
     local: Store,
     remote: Store,

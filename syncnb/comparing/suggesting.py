@@ -14,6 +14,7 @@ from syncnb.changes.ids import names
 from syncnb.comparing.joining import Numbers, Rows, codes
 from syncnb.matching import Told, match
 from syncnb.rendering import Cell, Sheet, frame
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Reader, Store
 from syncnb.values.arrays import mask
 from syncnb.values.kinds import Kind
@@ -106,6 +107,7 @@ class KeySuggestions(Sequence[KeySuggestion]):
         return self._sheet().html()
 
 
+@one_conversation
 def suggest_keys(local: Store, remote: Store, table: str, *, most: int = 5) -> KeySuggestions:
     """What could identify the rows of a table besides its id, from the data of both sides, the best first.
 

@@ -10,6 +10,7 @@ from syncnb.errors import SchemaError
 from syncnb.rendering import Cell, Sheet, frame
 from syncnb.schema import Column, Table
 from syncnb.steps import Remedy, remedy
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store
 from syncnb.stores.probing import Arbiters, Prober, Probing
 
@@ -93,6 +94,7 @@ def _line(verdict: Verdict) -> tuple[str, str, bool, bool, str]:
     return name, ", ".join(index.parts) + tail, index.unique, verdict.matches, verdict.why or "it matches"
 
 
+@one_conversation
 def explain_conflict(
     store: Store, table: str, target: str | Sequence[str], where: str | None = None
 ) -> Explanation:

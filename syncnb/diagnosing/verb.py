@@ -11,6 +11,7 @@ from syncnb.diagnosing.log_lines import from_log
 from syncnb.diagnosing.looking import looking
 from syncnb.diagnosing.pasted import complaints
 from syncnb.errors import SchemaError, SyncnbError
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store
 
 __all__ = ["diagnose"]
@@ -21,6 +22,7 @@ HOW = (
 )
 
 
+@one_conversation
 def diagnose(
     what: str | BaseException | Store,
     *stores: Store,

@@ -12,6 +12,7 @@ from syncnb.rendering import Cell, Sheet, frame
 from syncnb.steps import Report
 from syncnb.steps.codec import parse
 from syncnb.steps.forms import report_from_json
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Runs(Mapping[int, Report]):
         return self._sheet().html()
 
 
+@one_conversation
 def history(store: Store) -> Runs:
     """The runs of a database, as its journal has them: `.frame`, and `history(store)[12]` for a report.
 

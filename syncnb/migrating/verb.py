@@ -13,6 +13,7 @@ from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import journal_notes
 from syncnb.steps import Block, Remedy, Stage, Step
 from syncnb.steps.remedies import REMEDIES
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
 
 __all__ = ["migrate"]
@@ -37,6 +38,7 @@ HANDLERS: Mapping[str, Callable[[Drawing, Remedy], None]] = {
 }
 
 
+@one_conversation
 def migrate(
     store: Store,
     steps: Any,

@@ -22,12 +22,14 @@ from syncnb.planning.touching import Touching
 from syncnb.planning.vetting import vet
 from syncnb.resolving import Policy, check_tables
 from syncnb.schema import Schema
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
 from syncnb.values.rules import Side
 
 __all__ = ["plan"]
 
 
+@one_conversation
 def plan(
     d: Diff,
     *,

@@ -13,6 +13,7 @@ from syncnb.planning.retracing import backwards, deferrals
 from syncnb.planning.undoing_migrations import Part, kept_parts, way_back
 from syncnb.schema import Schema
 from syncnb.steps import Block, Report
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
 
 __all__ = ["undo"]
@@ -20,6 +21,7 @@ __all__ = ["undo"]
 KEPT = "sequences stay where they are; rows that triggers wrote elsewhere are not taken back"
 
 
+@one_conversation
 def undo(run: Report | int, store: Store) -> Plan:
     """A plan that restores every row that a run wrote, value and storage class, as it was before.
 

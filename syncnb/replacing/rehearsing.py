@@ -14,6 +14,7 @@ from syncnb.replacing.damage import Damage, Lost
 from syncnb.replacing.judging import Judge
 from syncnb.replacing.pairing import Sent, sent_columns, sent_rows
 from syncnb.schema import Schema, Table
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Reader, Store
 from syncnb.stores.sqlite_scratch import Scratch, copied, rebuilt, unheld
 from syncnb.tracking import Pending
@@ -22,6 +23,7 @@ from syncnb.values.rules import Side
 __all__ = ["what_replace_would_do"]
 
 
+@one_conversation
 def what_replace_would_do(
     local: Store,
     remote: Store,

@@ -4,7 +4,7 @@ One transaction is all the state there is: no session settings, no prepared stat
 tables. The driver is imported when the first connection is made.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from syncnb.errors import ReadError
+from syncnb.errors import ReadError, SyncnbError
 from syncnb.filters import Condition
 from syncnb.schema import Column, Schema, Table
+from syncnb.stores.conversation import drop, keep, take
 from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
@@ -86,18 +87,16 @@ class PostgresStore:
     def reading(self) -> Iterator["PostgresReader"]:
         """A snapshot in one read-only transaction, whatever the store may do.
 
-        Rolled back and closed with the block, also on an error or an interrupt. Raises ConnectError.
+        Rolled back and closed with the block, also on an error or an interrupt; where that ended well,
+        the next snapshot of the same conversation takes the connection over. Raises ConnectError.
         """
-        connection = self._connect()
-        try:
-            reader = PostgresReader(connection, begin(connection, self.parameters))
+        with self.line(lambda connection: begin(connection, self.parameters)) as (connection, server):
+            reader = PostgresReader(connection, server)
             try:
                 with watched(reader):
                     yield reader
             finally:
                 reader.close()
-        finally:
-            connection.close()
 
     def writing(self) -> AbstractContextManager["PostgresWriter"]:
         """A transaction that may write. Raises WriteError unless the store is writable."""
@@ -127,8 +126,35 @@ class PostgresStore:
         with self.reading() as reader:
             return reader.server
 
+    @contextmanager
+    def line(
+        self, begin: "Callable[[Connection[Any]], Server]"
+    ) -> "Iterator[tuple[Connection[Any], Server]]":
+        """A connection on which this was begun: the one of this conversation, where it still answers, or a new one.
+
+        Left to the conversation where the block ended well, else closed. Raises what `begin` does, and ConnectError.
+        """
+        connection, server = self._begun(begin)
+        try:
+            yield connection, server
+        except BaseException:
+            connection.close()
+            raise
+        keep(self.parameters, connection)
+
+    def _begun(self, begin: "Callable[[Connection[Any]], Server]") -> "tuple[Connection[Any], Server]":
+        if (waiting := take(self.parameters)) is not None:
+            with suppress(
+                SyncnbError
+            ):  # it may have died meanwhile: then a new one says what is wrong, if it is
+                return waiting, _begun_on(waiting, begin)
+        connection = self._connect()
+        return connection, _begun_on(connection, begin)
+
     def _connect(self) -> "Connection[Any]":
+        """A new connection. Raises ConnectError."""
         psycopg = driver()
+        drop(self.parameters)
         try:
             return psycopg.connect(  # type: ignore[no-any-return]
                 **{**DEFAULTS, **self.parameters}, autocommit=True, prepare_threshold=None
@@ -137,6 +163,14 @@ class PostgresStore:
             problem = connect_error(error, self.parameters)
         # Outside the `except`, so that the driver's error and its frames are not kept alive with ours.
         raise problem
+
+
+def _begun_on(connection: "Connection[Any]", begin: "Callable[[Connection[Any]], Server]") -> Server:
+    try:
+        return begin(connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 class PostgresReader:
@@ -272,6 +306,8 @@ class PostgresReader:
         with suppress(Exception):
             self._free()
         with suppress(Exception):
+            if self._interrupted:  # the cancel may be under way still, and must not meet what comes next
+                self._connection.close()
             self._connection.execute("ROLLBACK")
 
     def _free(self) -> None:

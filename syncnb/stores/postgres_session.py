@@ -43,6 +43,16 @@ FROM pg_catalog.pg_database WHERE datname = current_database()
 """
 
 
+SNAPSHOT = ";".join((
+    BEGIN,
+    "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items()),
+    DESCRIBE,
+    # Where every failed or abandoned read goes back to, so that the snapshot lives on.
+    "SAVEPOINT snapshot",
+))  # fmt: skip
+"""All of it in one turn of the line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """What a server says about itself and about this connection."""
@@ -74,11 +84,9 @@ def begin(connection: "Connection[Any]", parameters: Mapping[str, str]) -> Serve
     """Begin a read-only snapshot on a connection, and say who answers. Raises ConnectError."""
     psycopg = driver()
     try:
-        connection.execute(BEGIN)
-        connection.execute(SETTLE, (list(SETTINGS), list(SETTINGS.values())))
-        row = connection.execute(DESCRIBE).fetchone()
-        # Where every failed or abandoned read goes back to, so that the snapshot lives on.
-        connection.execute("SAVEPOINT snapshot")
+        answers = connection.execute(SNAPSHOT.encode())
+        answers.set_result(2)
+        row = answers.fetchone()
     except psycopg.Error as error:
         problem = connect_error(error, parameters)
         problem.sqlstate = error.sqlstate or problem.sqlstate

@@ -69,16 +69,13 @@ def writing(store: PostgresStore) -> Iterator["PostgresWriter"]:
     """A transaction that may write: rolled back and closed with the block, unless it was committed."""
     if not store.writable:
         raise not_writable(store.name)
-    connection = store._connect()
-    try:
-        writer = PostgresWriter(connection, _begin(connection, store), store.name)
+    with store.line(lambda connection: _begin(connection, store)) as (connection, server):
+        writer = PostgresWriter(connection, server, store.name)
         try:
             with watched(writer):
                 yield writer
         finally:
             writer.close()
-    finally:
-        connection.close()
 
 
 def _begin(connection: "psycopg.Connection[Any]", store: PostgresStore) -> Server:

@@ -13,6 +13,7 @@ from syncnb.comparing.remembering import row_keys
 from syncnb.errors import PlanError
 from syncnb.matching import Told
 from syncnb.rendering import Cell, Sheet, frame
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.spooling import Spool, base_columns
 from syncnb.values.rules import Side
@@ -64,6 +65,7 @@ class Agreement:
         return self._sheet().html()
 
 
+@one_conversation
 def agree(
     local: Store,
     remote: Store,

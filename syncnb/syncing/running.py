@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from syncnb import journal
 from syncnb.applying import apply_within
+from syncnb.applying.calling import caller_of, failed
 from syncnb.applying.keeping import STAGE, Keeper, keeper_for
 from syncnb.changes import Diff, TablePair
 from syncnb.comparing.diffing import diff_told
@@ -25,9 +26,9 @@ from syncnb.planning import Plan, plan
 from syncnb.planning.rekeying import Collisions
 from syncnb.resolving import Policy
 from syncnb.steps import Block, Proof, Report
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.agreeing import holder_of, keep, label_of
-from syncnb.syncing.calling import caller_of, failed
 from syncnb.syncing.leasing import Lease, leased
 from syncnb.syncing.passing import Passed, advance, excused
 from syncnb.syncing.spooling import Spool
@@ -46,6 +47,7 @@ log = logging.getLogger("syncnb")
 DAY = timedelta(days=1)
 
 
+@one_conversation
 def sync(
     local: Any,
     remote: Store,

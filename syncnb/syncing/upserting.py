@@ -11,6 +11,7 @@ from typing import Any
 
 from syncnb import clock, journal
 from syncnb.applying import apply_within
+from syncnb.applying.calling import failed
 from syncnb.applying.keeping import Keeper, keeper_for
 from syncnb.changes import Diff, TableDiff, TablePair
 from syncnb.comparing.diffing import diff_told
@@ -23,7 +24,6 @@ from syncnb.planning.previewing import key_of
 from syncnb.resolving import take_local
 from syncnb.steps import Proof, Refusal, Report
 from syncnb.stores.port import Store, WritableStore, Writer
-from syncnb.syncing.calling import failed
 from syncnb.syncing.synced import Synced, Waiting
 from syncnb.syncing.wishes import Direction, Wishes
 from syncnb.values.raw import to_python

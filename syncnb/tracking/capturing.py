@@ -18,6 +18,7 @@ from syncnb.planning.fingerprint import fingerprint
 from syncnb.rendering import Cell, Sheet, frame
 from syncnb.schema import Schema, Table
 from syncnb.steps.codec import canonical
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store
 from syncnb.stores.sqlite import SQLiteStore
 from syncnb.stores.sqlite_capture import PREFIX, capture_triggers, installed_triggers
@@ -89,6 +90,7 @@ class Tracking:
         return self._sheet().html()
 
 
+@one_conversation
 def track(store: Store, tables: "str | Iterable[str] | None" = None) -> Tracking:
     """Capture from now on which rows of a SQLite file change, whatever program changes them.
 
@@ -120,6 +122,7 @@ def track(store: Store, tables: "str | Iterable[str] | None" = None) -> Tracking
     return state
 
 
+@one_conversation
 def untrack(store: Store, tables: "str | Iterable[str] | None" = None) -> Tracking:
     """Take the triggers away again, with what they logged of these tables; by default of all.
 

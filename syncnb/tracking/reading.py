@@ -3,6 +3,7 @@
 from syncnb.errors import PlanError, SchemaError
 from syncnb.journal.capture import is_capturing
 from syncnb.schema import Schema
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store
 from syncnb.stores.sqlite import SQLiteReader, SQLiteStore
 from syncnb.stores.sqlite_pending import Logged, logged, queued
@@ -17,6 +18,7 @@ QUEUE_COLUMNS = ("table_name", "record_id", "operation", "timestamp", "synced")
 """What a queue of the incident's shape has."""
 
 
+@one_conversation
 def pending(store: Store, *, source: str = CAPTURE, known: Mark | None = None) -> Pending:
     """The rows of a SQLite file that changed since they were last acknowledged. Reads only.
 

@@ -22,6 +22,7 @@ from syncnb.steps.proof import (
     Proof,
     Unique,
 )
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.digesting import table_digest
 from syncnb.stores.port import Reader, Store
 from syncnb.stores.probing import Probing
@@ -42,6 +43,7 @@ Digest = tuple[str, str, str]
 """Of a whole table: its label, when it was so, and `rows:digest`."""
 
 
+@one_conversation
 def verify(r: Report | int, store: Store, *, expect: Sequence[Expectation] = ()) -> Proof:
     """Read again what a run wrote, in one new snapshot, and say line by line whether it is there.
 

@@ -8,6 +8,7 @@ from syncnb.changes import TablePair
 from syncnb.matching import Names, Told, families, match
 from syncnb.steps.proof import Line, NoneLost
 from syncnb.steps.rolls import Name, Roll, RollCall
+from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Reader, Store
 from syncnb.values.raw import to_python
 from syncnb.values.reading import as_text
@@ -18,6 +19,7 @@ LOST = 3
 """Lost things that a line names."""
 
 
+@one_conversation
 def roll_call(
     store: Store,
     tables: "str | Iterable[str] | None" = None,

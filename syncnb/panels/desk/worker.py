@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from syncnb.errors import PlanError
+from syncnb.stores.conversation import conversation
 from syncnb.watching import Progress, Watch
 
 __all__ = ["Worker"]
@@ -60,7 +61,7 @@ class Worker:
         value: Any = None
         problem: BaseException | None = None
         try:
-            with watch.work():
+            with watch.work(), conversation():
                 value = work()
         except BaseException as error:
             problem = error

@@ -1,0 +1,105 @@
+"""One verb, one line to a server: its transactions take turns on a connection instead of opening one each.
+
+Opening a connection costs a new process of the server with empty caches, and over TLS some five turns of
+the line; a verb asks several times in a row. Kept is only what ended well and holds no transaction (we set
+nothing for a session); it is closed with the verb, so that nothing of ours waits on a server between cells.
+"""
+
+import os
+import select
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+__all__ = ["conversation", "drop", "keep", "one_conversation", "take"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Lines:
+    """The connections that wait for the next transaction of this conversation, by how they were made."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.waiting: dict[Mapping[str, str], Connection[Any]] = {}
+
+    def close(self) -> None:
+        # A process that was forked meanwhile shares the socket, and must not say goodbye on it.
+        if self.process == os.getpid():
+            for connection in self.waiting.values():
+                with suppress(Exception):
+                    connection.close()
+        self.waiting.clear()
+
+
+_talk: ContextVar[_Lines | None] = ContextVar("conversation", default=None)
+
+
+@contextmanager
+def conversation() -> Iterator[None]:
+    """Within this block transactions take turns on one connection; a block within a block is part of it."""
+    if _talk.get() is not None:
+        yield
+        return
+    lines = _Lines()
+    token = _talk.set(lines)
+    try:
+        yield
+    finally:
+        _talk.reset(token)
+        lines.close()
+
+
+def one_conversation(verb: Callable[P, R]) -> Callable[P, R]:
+    """A verb that is one conversation with each server."""
+
+    @wraps(verb)
+    def held(*args: P.args, **words: P.kwargs) -> R:
+        with conversation():
+            return verb(*args, **words)
+
+    return held
+
+
+def take(parameters: Mapping[str, str]) -> "Connection[Any] | None":
+    """The connection that waits, made with just these parameters, if it is still there; the caller's from now on."""
+    lines = _talk.get()
+    if lines is None or lines.process != os.getpid():
+        return None
+    connection = lines.waiting.pop(parameters, None)
+    if connection is None or _is_silent(connection):
+        return connection
+    connection.close()
+    return None
+
+
+def keep(parameters: Mapping[str, str], connection: "Connection[Any]") -> None:
+    """Let a connection wait that ended its transaction; close it where nobody will ask for it."""
+    from psycopg.pq import TransactionStatus
+
+    lines = _talk.get()
+    ended = connection.info.transaction_status == TransactionStatus.IDLE
+    if lines is None or lines.process != os.getpid() or not ended or parameters in lines.waiting:
+        connection.close()
+    else:
+        lines.waiting[parameters] = connection
+
+
+def drop(parameters: Mapping[str, str]) -> None:
+    """Close the one that waits, so that a role with few connections has them all for what comes."""
+    if (connection := take(parameters)) is not None:
+        connection.close()
+
+
+def _is_silent(connection: "Connection[Any]") -> bool:
+    """Whether the server said nothing meanwhile: what it would have said is that it ends."""
+    try:
+        return not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,174 @@
+"""One verb is one conversation: who connects how often, and what is never taken over."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+import syncnb as sn
+from syncnb.errors import ConnectError, ReadError
+from syncnb.stores.conversation import conversation
+from syncnb.stores.postgres import PostgresStore
+
+
+@pytest.fixture
+def store(pg: str) -> PostgresStore:
+    store = sn.connect(pg, writable=True)
+    assert isinstance(store, PostgresStore)
+    return store
+
+
+@pytest.fixture
+def pids(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The server's processes that were begun for us, in order."""
+    made: list[int] = []
+    real = PostgresStore._connect
+
+    def counted(self: PostgresStore) -> Any:
+        made.append((connection := real(self)).info.backend_pid)
+        return connection
+
+    monkeypatch.setattr(PostgresStore, "_connect", counted)
+    return made
+
+
+def alive(pg: str, pids: list[int]) -> int:
+    """How many of them are there still: a process takes a moment to go."""
+    with psycopg.connect(pg, autocommit=True) as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)"
+        for _ in range(200):
+            left = int((connection.execute(query, (pids,)).fetchone() or (0,))[0])
+            if not left:
+                break
+            connection.execute("SELECT pg_sleep(0.02)")
+    return left
+
+
+def test_a_verb_opens_one_connection_and_closes_it(pg: str, store: PostgresStore, pids: list[int]) -> None:
+    with conversation():
+        for _ in range(3):
+            store.describe()
+        with conversation(), store.writing() as writer:
+            assert not writer.server.pooled
+        assert len(pids) == 1
+    assert alive(pg, pids) == 0
+
+
+def test_outside_a_conversation_nothing_waits(pg: str, store: PostgresStore, pids: list[int]) -> None:
+    store.describe()
+    store.describe()
+    assert len(pids) == 2
+    assert alive(pg, pids) == 0
+
+
+def test_each_transaction_begins_as_on_a_new_connection(pg: str, store: PostgresStore) -> None:
+    with conversation():
+        with store.writing() as writer:
+            writer.sql.exec_driver_sql("SET LOCAL work_mem = '123kB'")
+            writer.sql.exec_driver_sql("CREATE TEMP TABLE own (a int) ON COMMIT DROP")
+            writer.commit()
+        with store.reading() as reader:
+            assert reader.asked("SELECT current_setting('transaction_read_only')", (), "it") == ("on",)
+            assert reader.asked("SELECT current_setting('work_mem')", (), "it") != ("123kB",)
+            assert reader.asked("SELECT to_regclass('pg_temp.own') IS NULL", (), "it") == (True,)
+
+
+def test_a_snapshot_sees_what_was_written_since_the_one_before(pg: str, store: PostgresStore) -> None:
+    with psycopg.connect(pg, autocommit=True) as other, conversation():
+        other.execute("CREATE TABLE later (a int PRIMARY KEY)")
+        assert "later" in [table.name for table in store.inspect().tables]
+        other.execute("DROP TABLE later")
+        assert "later" not in [table.name for table in store.inspect().tables]
+
+
+def test_two_at_once_are_two(store: PostgresStore, pids: list[int]) -> None:
+    with conversation():
+        with store.reading() as one, store.reading() as two:
+            assert one.server.database == two.server.database
+        assert len(set(pids)) == 2
+        with store.reading(), store.reading():
+            pass
+    assert len(pids) == 3, "one of the two waited, the other was closed"
+
+
+def test_one_that_the_server_ended_is_replaced(pg: str, store: PostgresStore, pids: list[int]) -> None:
+    with conversation():
+        store.describe()
+        with psycopg.connect(pg, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (pids[0],))
+        assert store.describe().database
+        assert len(pids) == 2
+
+
+def test_one_that_dies_while_it_begins_is_replaced(
+    pg: str, store: PostgresStore, pids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncnb.stores.conversation._is_silent", lambda _: True)
+    with conversation():
+        store.describe()
+        with psycopg.connect(pg, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (pids[0],))
+        assert store.describe().database
+        assert len(pids) == 2
+
+
+@pytest.mark.parametrize("how", ["an error", "an interrupt", "a cancel"])
+def test_what_ended_badly_is_not_taken_over(store: PostgresStore, pids: list[int], how: str) -> None:
+    with conversation():
+        ends = pytest.raises((ReadError, KeyboardInterrupt)) if how != "a cancel" else conversation()
+        with ends, store.reading() as reader:
+            if how == "an error":
+                reader.asked("SELECT 1 / 0", (), "it")
+            elif how == "an interrupt":
+                raise KeyboardInterrupt
+            else:
+                reader.interrupt()
+        store.describe()
+    assert len(pids) == 2
+
+
+def test_another_password_is_another_connection(pg: str, store: PostgresStore, pids: list[int]) -> None:
+    with conversation():
+        store.describe()
+        other = PostgresStore({**store.parameters, "application_name": "other"}, name="other")
+        other.describe()
+    assert len(pids) == 2
+
+
+def test_a_role_with_one_connection_reads_and_writes(pg: str, store: PostgresStore) -> None:
+    with psycopg.connect(pg, autocommit=True) as other:
+        other.execute("DROP ROLE IF EXISTS only_one")
+        other.execute("CREATE ROLE only_one LOGIN PASSWORD 'pw' CONNECTION LIMIT 1")
+    alone = sn.connect(f"postgresql://only_one:pw@{pg.rpartition('@')[2]}", writable=True)
+    assert isinstance(alone, PostgresStore)
+    with conversation():
+        alone.describe()
+        with alone.writing():
+            pass
+        alone.describe()
+        with pytest.raises(ConnectError, match="no free connection"), alone.reading(), alone.reading():
+            pass
+    with psycopg.connect(pg, autocommit=True) as other:
+        other.execute("DROP ROLE only_one")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_does_not_speak_on_its_parents_line(store: PostgresStore, pids: list[int]) -> None:
+    with conversation():
+        store.describe()
+        if not (child := os.fork()):
+            try:
+                from syncnb.stores import conversation as module
+
+                lines = module._talk.get()
+                taken = module.take(store.parameters)
+                assert lines is not None
+                lines.close()
+                os._exit(0 if taken is None else 3)
+            finally:
+                os._exit(4)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        store.describe()
+    assert len(pids) == 1
