@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncnb.errors import ReadError
+from syncnb.planning.alike import alike, is_coarse
 from syncnb.planning.circling import label_of, pointing
 from syncnb.planning.contesting import rules_of
 from syncnb.planning.handing import Places, handed_on, taken
@@ -81,6 +82,8 @@ class _Holders:
         self.hits: dict[int, dict[str, list[str]]] = {}
         """By row: the existing row that it runs into, and by which rules."""
         self.takers: dict[int, set[int]] = {}
+        self.twins: dict[int, str] = {}
+        """By row: with which other rows of the plan it is one."""
 
     def sort_out(self) -> None:
         """Look up every rule, then leave what runs into a row, and what waits for a row that is left."""
@@ -88,7 +91,7 @@ class _Holders:
             return
         for rule in rules_of(self.each.table):
             self._look(rule)
-        out = {row: self._why(held) for row, held in self.hits.items()}
+        out = {**self.twins, **{row: self._why(held) for row, held in self.hits.items()}}
         out |= self._following(out, "it takes a value of a row that stays as it is")
         undecided = range(self.decided, len(self.places))
         waiting = self._following(
@@ -102,13 +105,14 @@ class _Holders:
         takers, givers = handed_on(blocks, contest)
         for taker, giver in zip(takers.tolist(), givers.tolist(), strict=True):
             self.takers.setdefault(giver, set()).add(taker)
-        if set(key) <= set(rule.columns):
+        if set(key) <= set(rule.columns) and not is_coarse(self.each.table, rule):
             return  # the comparison itself has seen that nobody has the key
         rows = taken(blocks, contest)
         if not len(rows):
             return
         take = pa.array(rows)
         values = [concat([_after(block, name) for block in blocks]).take(take) for name in rule.columns]
+        self._look_within(rule, rows.tolist(), values)
         try:
             found = self.reader.holding(self.each.table, rule.columns, values, key)
         except ReadError:
@@ -122,6 +126,22 @@ class _Holders:
         for row, holder in zip(numbers.tolist(), map(key_of, keys), strict=True):
             if there.get(holder) != row and (row, there.get(holder)) not in planned:
                 self.hits.setdefault(row, {}).setdefault(holder, []).append(self._named(row, rule))
+
+    def _look_within(self, rule: UniqueRule, rows: Sequence[int], values: Sequence[pa.Array]) -> None:
+        """Rows whose values differ, and are one value there."""
+        for group in alike(self.each.table, rule, values, self.reader):
+            told = " and ".join(self._key(rows[at]) for at in group[:4])
+            for at in group:
+                self.twins[rows[at]] = f"{told} are one by {rule.name} of the target: choose one, or edit a value"
+
+    def _key(self, row: int) -> str:
+        block, at = self.places.at(row)
+        return key_of(tuple(to_python(part.slice(at, 1))[0] for part in block.keys))
+
+    @property
+    def _starts(self) -> list[int]:
+        """The number of the first row of each block."""
+        return [end - len(block) for end, block in zip(self.places.ends, self.places.blocks, strict=True)]
 
     def _numbers(self) -> dict[str, int]:
         """The rows of the plan by their keys; rows that are inserted are not there yet."""
@@ -162,7 +182,7 @@ class _Holders:
             return
         each, blocks = self.each, self.places.blocks
         gone, held = self.places.per_block(sorted(out)), self.places.per_block(sorted(waiting))
-        starts = [end - len(block) for end, block in zip(self.places.ends, blocks, strict=True)]
+        starts = self._starts
         decided: list[Block] = []
         undecided: list[Block] = []
         for at, block in enumerate(blocks):

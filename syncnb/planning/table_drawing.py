@@ -336,10 +336,13 @@ class Drawing:
             sample=concat(there),
             strict=self._strict(target),
         )
+        key = column in self.diff.pair.key  # a key that became another would be another row
         lossy = sum(problem.what == "lossy" for problem in written.problems)
-        if lossy:
+        if lossy and not key:
             self.lossy[target.name] = self.lossy.get(target.name, 0) + lossy
-        refused = {p.row: f"column {target.name}: {p.why}" for p in written.problems if p.what == "refused"}
+        refused = {
+            p.row: f"column {target.name}: {p.why}" for p in written.problems if key or p.what == "refused"
+        }
         return written.array, refused | nowhere
 
     def _strict(self, column: Column) -> bool:

@@ -6,6 +6,7 @@ The values go over as text and are read by the types of the columns, as an INSER
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,13 @@ __all__ = ["PostgresTrial"]
 
 ROW = '"#"'
 """The number of a row, under a name that no column is likely to have."""
+COLLATIONS = """
+SELECT a.attname, format('%%I.%%I', n.nspname, c.collname)
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
+JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
+WHERE a.attrelid = %s::regclass AND NOT a.attisdropped
+"""
 Ask = Callable[[str, Any], list[tuple[Any, ...]]]
 
 
@@ -120,7 +128,7 @@ class PostgresTrial:
         self.unfit()
         wanted = [name for name in dict.fromkeys(needed) if name in self._texts] or [self._columns[0].name]
         shown = [
-            f"g.c{wanted.index(column.name)}::{_base(column)} AS {QUOTED(column.name)}"
+            f"{self._collated(f'g.c{wanted.index(column.name)}', column)} AS {QUOTED(column.name)}"
             if column.name in wanted
             else f"NULL::{column.type} AS {QUOTED(column.name)}"
             for column in self._table.columns
@@ -129,6 +137,15 @@ class PostgresTrial:
         names = ", ".join(f"c{at}" for at in range(len(wanted)))
         rows = f"SELECT g.n - 1 AS {ROW}, {', '.join(shown)} FROM unnest({arrays}) WITH ORDINALITY AS g ({names}, n)"
         return rows, tuple(self._texts[name] for name in wanted)
+
+    def _collated(self, value: str, column: Column) -> str:
+        """The value with the type of its column, and with its collation, which a cast alone would lose."""
+        typed = f"{value}::{_base(column)}"
+        return f"{typed} COLLATE {self._collations[column.name]}" if column.collation else typed
+
+    @cached_property
+    def _collations(self) -> dict[str, str]:
+        return dict(self._ask(COLLATIONS, (qualified(self._table),)))
 
 
 def _base(column: Column) -> str:

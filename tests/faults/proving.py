@@ -23,7 +23,7 @@ __all__ = ["edited", "fault"]
 
 
 @dataclass(frozen=True)
-class edited:  # noqa: N801 - reads as a word where it is used
+class edited:
     """The same function with one piece of its text replaced, which must be there exactly once."""
 
     old: str

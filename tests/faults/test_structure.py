@@ -1,0 +1,311 @@
+"""Faults 26 to 41: rows, keys and tables that are not what the plan took them for."""
+
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+import syncnb as sn
+from tests.faults.places import DDL, Place, planned, said
+from tests.faults.proving import edited, fault, pattern
+
+PG = "postgresql"
+LONG = "CREATE TABLE t (id INTEGER PRIMARY KEY, v {})"
+NOBODY_DRIFTED = {
+    "syncnb.applying.writing._drifted": lambda work, before: iter(()),
+    "syncnb.stores.postgres_staging.Layout._guards": lambda layout: iter(()),
+    "syncnb.stores.sqlite_staging.Layout._guards": lambda layout: iter(()),
+}
+
+
+def told(r: sn.Report) -> str:
+    return "; ".join([r.status, *(f"{found.refusal.name if found.refusal else 'made'} {found.detail}" for found in r.results)])
+
+
+@fault(
+    26,
+    without=NOBODY_DRIFTED,
+    good={"sqlite": ("refused; CHANGED n was 0, is 99", 99), PG: ("refused; CHANGED n was 0, is 99", 99)},
+    harm={"sqlite": ("applied", 1), PG: ("applied", 1)},
+)
+def test_a_row_changed_since_the_preview(place: Place) -> object:
+    happened = {}
+    for engine in ("sqlite", PG):
+        local, remote = place.pair(engine, DDL, local=["1, 1"], remote=["1, 0"])
+        p = planned(local, remote)
+        place.tell(remote, "UPDATE t SET n = 99")
+        happened[engine] = told(sn.apply(p, remote)), place.value(remote)
+    return happened
+
+
+@fault(
+    27,
+    without={
+        "syncnb.applying.writing._missing": lambda block, found: [][:0] and None or __import__("numpy").array([], int),
+        "syncnb.applying.writing._written": edited("if written != len(work.block)", "if False"),
+        "syncnb.applying.writing._compared": lambda work, before, after: __import__("syncnb.applying.writing", fromlist=["Done"]).Done(written=1),
+    },
+    good=("refused; GONE ", []),
+    harm=("applied", []),
+)
+def test_a_row_was_deleted_since_the_preview(place: Place) -> object:
+    local, remote = place.pair(PG, DDL, local=["1, 1"], remote=["1, 0"])
+    p = planned(local, remote)
+    place.tell(remote, "DELETE FROM t")
+    return told(sn.apply(p, remote)), place.ask(remote)
+
+
+@fault(
+    28,
+    without={"syncnb.applying.checking.fingerprint": lambda table: FINGERPRINTS.get(table.label, "")},
+    good=("PlanError: t has changed since the plan was drawn", 0),
+    harm=("applied", 1),
+)
+def test_a_table_was_altered_since_the_preview(place: Place) -> object:
+    local, remote = place.pair(PG, DDL, local=["1, 1"], remote=["1, 0"])
+    p = planned(local, remote)
+    FINGERPRINTS.update(p.fingerprint)
+    place.tell(remote, "ALTER TABLE t ALTER n TYPE numeric(9, 1)")
+    return said(lambda: sn.apply(p, remote)), int(place.value(remote))
+
+
+FINGERPRINTS: dict[str, str] = {}
+
+
+@fault(
+    29,
+    without={
+        "syncnb.applying.staged.PATIENCE": 60.0,
+        "syncnb.applying.staged.TRIES": 1,
+    },
+    good=("the others pass", True),
+    harm=("the others wait behind it", True),
+)
+def test_an_alteration_lets_the_others_pass(place: Place, monkeypatch: pytest.MonkeyPatch) -> object:
+    """A long transaction reads; an alteration waits for it; a third one only wants to read."""
+    from syncnb.applying import staged
+
+    remote = place.make(PG, DDL, "INSERT INTO t VALUES (1, 0)")
+    m = sn.migrate(remote, [sn.remedy("add_column", "t", "more", type="integer")])
+    if staged.PATIENCE != 60.0:
+        monkeypatch.setattr(staged, "PATIENCE", 0.2)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with place.opened(remote) as long, place.opened(remote) as other:
+        long.execute("BEGIN")
+        long.execute("SELECT * FROM t")
+        altering = threading.Thread(target=lambda: sn.apply(m, remote))
+        altering.start()
+        until = time.monotonic() + 10
+        while not place.value(remote, waiting) and time.monotonic() < until:
+            time.sleep(0.01)
+        other.execute("SET statement_timeout = '1200ms'")
+        try:
+            other.execute("SELECT * FROM t")
+            passed = "the others pass"
+        except Exception:
+            passed = "the others wait behind it"
+        long.execute("ROLLBACK")
+        altering.join()
+    return passed, "more" in [column.name for column in remote.inspect()["t"].columns]
+
+
+@fault(
+    30,
+    without={
+        "syncnb.planning.table_drawing.Drawing.draw": edited("if not self.diff.pair.key", "if False"),
+        "syncnb.comparing.settling.nothing": None,
+    },
+    good=("1 changed?", 0),
+    harm=("?", 0),
+)
+def test_no_primary_key(place: Place) -> object:
+    local, remote = place.pair(PG, "CREATE TABLE t (a INTEGER, n INTEGER)", local=["1, 1", "1, 1"], remote=["1, 1"])
+    d = sn.diff(local, remote)
+    p = sn.plan(d, into=remote)
+    return d["t"].counts.only_local, len(p), [row.why for row in p.open]
+
+
+NULLS = "CREATE TABLE t (code VARCHAR(9), n INTEGER, UNIQUE (code))"
+
+
+@fault(
+    31,
+    without={"syncnb.comparing.streaming._nothing": None},
+    good=None,
+    harm=None,
+)
+def test_null_in_a_key(place: Place) -> object:
+    local, remote = place.pair(PG, NULLS, local=["'a', 1", "NULL, 2"], remote=["'a', 1"])
+    happened = []
+    for _ in range(2):
+        d = sn.diff(local, remote, key={"t": ["code"]})
+        happened.append((d.verdict, said(lambda d=d: sn.apply(sn.plan(d, into=remote), remote))))
+    return happened, place.value(remote, "SELECT count(*) FROM t")
+
+
+@fault(
+    32,
+    without={"syncnb.comparing.streaming._nothing": None},
+    good=None,
+    harm=None,
+)
+def test_two_rows_of_one_key(place: Place) -> object:
+    payload = {"t": [{"id": 1, "n": 1}, {"id": 1, "n": 2}, {"id": 3, "n": 3}]}
+    remote = place.make(PG, DDL)
+    d = sn.diff(sn.connect(payload), remote, partial=True)
+    p = sn.plan(d, into=remote)
+    return [row.why for row in p.open], [len(block) for block in p.blocks]
+
+
+@fault(
+    33,
+    without={"syncnb.comparing.streaming._nothing": None},
+    good=None,
+    harm=None,
+)
+def test_keys_of_several_types(place: Place) -> object:
+    local = place.make("sqlite", "CREATE TABLE t (id PRIMARY KEY, n INTEGER)")
+    place.tell(local, "INSERT INTO t VALUES (1, 10), ('1', 11), (x'31', 12), (1.5, 13)")
+    remote = place.make(PG, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO t VALUES (1, 10)")
+    d = sn.diff(local, remote)
+    p = sn.plan(d, into=remote)
+    return repr(d["t"]), [(row.key, row.why) for row in p.open], [len(block) for block in p.blocks]
+
+
+@fault(
+    34,
+    without={"syncnb.comparing.streaming._nothing": None},
+    good=None,
+    harm=None,
+)
+def test_a_coarse_equality(place: Place) -> object:
+    local = place.make("sqlite", "CREATE TABLE t (code TEXT PRIMARY KEY, n INTEGER)", "INSERT INTO t VALUES ('É', 1), ('é', 2)")
+    remote = place.make(
+        PG,
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+        "CREATE TABLE t (code TEXT COLLATE ci PRIMARY KEY, n INTEGER)",
+    )
+    p = sn.plan(sn.diff(local, remote), into=remote)
+    return [(row.key, row.why) for row in p.open], p.notes, said(lambda: told(sn.apply(p, remote))), place.ask(remote)
+
+
+@fault(
+    35,
+    without={"syncnb.values.rules.x": None},
+    good=None,
+    harm=None,
+)
+def test_two_forms_of_one_letter(place: Place) -> object:
+    ddl = LONG.format("TEXT")
+    local, remote = place.pair(PG, ddl, local=["1, 'u\u0308ber'"], remote=["1, '\u00fcber'"])
+    return [cell for cell in sn.diff(local, remote)["t"].cells["why"]]
+
+
+@fault(
+    36,
+    without={"syncnb.values.x": None},
+    good=None,
+    harm=None,
+)
+def test_text_that_is_too_long(place: Place) -> object:
+    local = place.make("sqlite", LONG.format("TEXT"), "INSERT INTO t VALUES (1, 'abcd'), (2, 'abc '), (3, 'abc')")
+    remote = place.make(PG, LONG.format("VARCHAR(3)"))
+    p = sn.plan(sn.diff(local, remote), into=remote)
+    return [(row.key, row.why) for row in p.open], [h.name for h in p.hazards], said(lambda: told(sn.apply(p, remote))), place.ask(remote)
+
+
+@fault(
+    37,
+    without={"syncnb.values.x": None},
+    good=None,
+    harm=None,
+)
+def test_a_number_is_rounded(place: Place) -> object:
+    local = place.make("sqlite", LONG.format("TEXT"), "INSERT INTO t VALUES (1, '1.005')")
+    remote = place.make(PG, LONG.format("numeric(9, 2)"))
+    p = sn.plan(sn.diff(local, remote), into=remote)
+    return [(row.key, row.why) for row in p.open], [h.name for h in p.hazards], said(lambda: told(sn.apply(p, remote)))
+
+
+@fault(
+    38,
+    without={"syncnb.applying.running._advanced": lambda *_: iter(())},
+    good=("applied", [(1, 5, 10), (7, 6, 12)], "8"),
+    harm=("applied", [(1, 5, 10), (7, 6, 12)], "1"),
+)
+def test_generated_and_identity_columns(place: Place) -> object:
+    local = place.make("sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, twice INTEGER)", "INSERT INTO t VALUES (1, 5, 10), (7, 6, 12)")
+    remote = place.make(
+        PG,
+        "CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n integer, twice integer GENERATED ALWAYS AS (2 * n) STORED)",
+    )
+    p = sn.plan(sn.diff(local, remote), into=remote)
+    r = said(lambda: sn.apply(p, remote))
+    return r, place.ask(remote), str(place.value(remote, "SELECT nextval(pg_get_serial_sequence('t', 'id'))"))
+
+
+UPPER = (
+    "CREATE FUNCTION upper_v() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.v := upper(NEW.v); RETURN NEW; END'",
+    "CREATE TRIGGER upper_v BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION upper_v()",
+)
+
+
+@fault(
+    39,
+    without={"syncnb.applying.running.Run._check_rewritten": lambda *_: None},
+    good=("PlanError: the database changed columns that were not to be written: t.v; nothing was kept", [(1, "A")], "applied", [(1, "ABC")]),
+    harm=("applied", [(1, "ABC")], "already applied", [(1, "ABC")]),
+)
+def test_a_trigger_changes_a_value(place: Place) -> object:
+    local, remote = place.pair(PG, LONG.format("TEXT"), local=["1, 'abc'"], remote=["1, 'A'"])
+    place.tell(remote, *UPPER)
+    p = planned(local, remote)
+    first = said(lambda: sn.apply(p, remote)), place.ask(remote)
+    allowed = said(lambda: sn.apply(p, remote, allow=("trigger_rewrites",)))
+    return *first, allowed, place.ask(remote)
+
+
+SWALLOWS = (
+    "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id = 2 THEN RETURN NULL; END IF; RETURN NEW; END'",
+    "CREATE TRIGGER nothing BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION nothing()",
+)
+
+
+@fault(
+    40,
+    without={
+        "syncnb.applying.writing._written": edited("if written != len(work.block)", "if False"),
+        "syncnb.applying.writing._compared": edited("if (times != 1).any()", "if False"),
+    },
+    good=("refused; FORBIDDEN 1 rows were not written: a trigger, rule or policy", []),
+    harm=("applied", [(1, 1)]),
+)
+def test_a_trigger_swallows_a_row(place: Place) -> object:
+    local, remote = place.pair(PG, DDL, local=["1, 1", "2, 2"])
+    place.tell(remote, *SWALLOWS)
+    p = sn.plan(sn.diff(local, remote), into=remote)
+    return said(lambda: told(sn.apply(p, remote))), place.ask(remote)
+
+
+MOVES = (
+    "CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id = 2 THEN UPDATE t SET id = 99 WHERE id = 2; END IF; RETURN NULL; END $$",
+    "CREATE TRIGGER moves AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION moves()",
+)
+
+
+@fault(
+    41,
+    without={"syncnb.applying.writing._compared": edited("if (times != 1).any()", "if False")},
+    good=None,
+    harm=None,
+)
+def test_a_row_that_is_not_where_it_was_written(place: Place) -> object:
+    local, remote = place.pair(PG, DDL, local=["1, 1", "2, 2"])
+    place.tell(remote, *MOVES)
+    p = sn.plan(sn.diff(local, remote), into=remote)
+    return said(lambda: told(sn.apply(p, remote))), place.ask(remote)
+
+
+assert pd
+assert pattern
