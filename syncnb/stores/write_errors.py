@@ -102,6 +102,11 @@ CAUSES = (
 UNKNOWN = Cause(
     "", "{table} could not be written: {detail}", "nothing was written: correct what it says, then try again"
 )
+NO_PARTITION = Cause(
+    "23514",
+    "no partition of {table} takes a row",
+    "make a partition for it, or leave these rows out",
+)
 LOST = next(cause for cause in CAUSES if cause.sign == "08")
 
 SQLITE = {
@@ -157,7 +162,9 @@ def postgres_write_error(error: BaseException, table: str, *, lost: bool = False
     sqlstate: str | None = getattr(error, "sqlstate", None)
     diagnosis: Any = getattr(error, "diag", None)
     constraint: str | None = getattr(diagnosis, "constraint_name", None)
-    return _told(sqlstate, table, _first_line(str(error)), constraint, lost=lost)
+    # Every check has a name; what has none is a row that belongs to no partition.
+    own = NO_PARTITION if sqlstate == "23514" and constraint is None else None
+    return _told(sqlstate, table, _first_line(str(error)), constraint, lost=lost, own=own)
 
 
 def sqlite_write_error(error: BaseException, table: str) -> WriteError:
@@ -170,10 +177,16 @@ def sqlite_write_error(error: BaseException, table: str) -> WriteError:
 
 
 def _told(
-    sqlstate: str | None, table: str, detail: str, constraint: str | None, *, lost: bool = False
+    sqlstate: str | None,
+    table: str,
+    detail: str,
+    constraint: str | None,
+    *,
+    lost: bool = False,
+    own: Cause | None = None,
 ) -> WriteError:
     signs = [cause for cause in CAUSES if sqlstate and sqlstate.startswith(cause.sign)]
-    cause = max(signs, key=lambda cause: len(cause.sign), default=LOST if lost else UNKNOWN)
+    cause = own or max(signs, key=lambda cause: len(cause.sign), default=LOST if lost else UNKNOWN)
     if (sqlstate or "").startswith("22"):
         detail = re.sub(r'"[^"]*("|$)', "…", detail)  # the value itself, which may be nobody's business
     words = {"table": table, "detail": detail, "constraint": f" ({constraint})" if constraint else ""}
