@@ -132,7 +132,9 @@ class _Holders:
         for group in alike(self.each.table, rule, values, self.reader):
             told = " and ".join(self._key(rows[at]) for at in group[:4])
             for at in group:
-                self.twins[rows[at]] = f"{told} are one by {rule.name} of the target: choose one, or edit a value"
+                self.twins[rows[at]] = (
+                    f"{told} are one by {rule.name} of the target: choose one, or edit a value"
+                )
 
     def _key(self, row: int) -> str:
         block, at = self.places.at(row)

@@ -7,9 +7,9 @@ from syncnb.planning.admitting import Admitted, admit, without
 from syncnb.planning.circling import in_turn
 from syncnb.planning.contesting import contests_of, with_spares
 from syncnb.planning.ordering import Ordered, in_order
-from syncnb.schema import Schema
-from syncnb.steps import Contest, Cut
-from syncnb.stores.port import WritableStore
+from syncnb.schema import Schema, Table
+from syncnb.steps import Block, Contest, Cut
+from syncnb.stores.port import Seeker, WritableStore
 
 __all__ = ["Arranged", "arranged"]
 
@@ -23,6 +23,8 @@ class Arranged:
     cuts: tuple[Cut, ...] = ()
     contests: list[Contest] = field(default_factory=list)
     ordered: Ordered = field(default_factory=Ordered)
+    notes: list[str] = field(default_factory=list)
+    """What the role may not do."""
 
 
 def arranged(tables: Sequence[Admitted], schema: Schema, into: WritableStore) -> Arranged:
@@ -37,6 +39,7 @@ def arranged(tables: Sequence[Admitted], schema: Schema, into: WritableStore) ->
         found = Arranged(tuple(order), tuple(cuts))
         for each in tables:
             rows = [*each.blocks, *each.undecided]
+            found.notes += _forbidden(each.table, rows, reader)
             if rows:
                 own = contests_of(rows, each.table, schema, concerned, into.dialect)
                 found.contests += with_spares(own, rows, each.table, reader, into.dialect) if own else []
@@ -46,6 +49,14 @@ def arranged(tables: Sequence[Admitted], schema: Schema, into: WritableStore) ->
         if not found.ordered.left:
             return found
         without(tables, list(_told(found.ordered)), schema)
+
+
+def _forbidden(table: Table, blocks: Sequence[Block], reader: Seeker) -> Iterator[str]:
+    """What this role may not do to the rows of a table, said before it is tried."""
+    for verb in dict.fromkeys(block.verb for block in blocks):
+        columns = {name for block in blocks if block.verb == verb for name in block.columns}
+        if not reader.may(table, verb, sorted(columns)):
+            yield f"{table.label}: this role may not {verb} these rows: apply would be refused"
 
 
 def _told(ordered: Ordered) -> Iterator[tuple[str, str, str]]:

@@ -117,7 +117,9 @@ def _whole(
         open=tuple(row for drawing in drawn for row in drawing.open),
         after_run=after_run,
         notes=(
-            *dict.fromkeys([*(note for drawing in drawn for note in drawing.notes), *order.ordered.notes]),
+            *dict.fromkeys(
+                [*(note for drawing in drawn for note in drawing.notes), *order.ordered.notes, *order.notes]
+            ),
             *journal_notes(lacking),
         ),
         contests=tuple(order.contests),

@@ -107,6 +107,10 @@ class Seeker(Reader, Protocol):
         """
         ...
 
+    def may(self, table: Table, verb: str, columns: Sequence[str]) -> bool:
+        """Whether this role may insert, update or delete such rows of a table, as far as rights tell."""
+        ...
+
 
 class Staged(Protocol):
     """The rows of one block, put beside their table within a writing transaction."""

@@ -43,6 +43,12 @@ FROM pg_catalog.pg_database WHERE datname = current_database()
 # Apart from it: the right to call a function is looked at even where it is not called.
 SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 
+MAY = """
+SELECT has_table_privilege(t.oid, t.verb) OR (cardinality(t.names) > 0 AND (
+    SELECT bool_and(has_column_privilege(t.oid, n, t.verb)) FROM unnest(t.names) AS n))
+FROM (SELECT %s::regclass::oid, %s::text, %s::text[]) AS t (oid, verb, names)
+"""
+
 QUERY_CANCELED = "57014"
 
 UNSURE_TLS = ("", "disable", "allow", "prefer", "require")
@@ -276,6 +282,11 @@ class PostgresReader:
         self._free()
         with self._translated(table.label):
             return holding(self._connection, self._copied, table, columns, values, wanted)
+
+    def may(self, table: Table, verb: str, columns: Sequence[str]) -> bool:
+        """Whether this role may insert, update or delete such rows of a table, as far as rights tell."""
+        told = (qualified(table), verb, [] if verb == "delete" else list(columns))
+        return bool(self.asked(MAY, told, table.label)[0])
 
     def probe(self) -> "PostgresProber":
         """Questions of a diagnosis about this snapshot."""

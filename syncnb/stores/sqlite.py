@@ -131,11 +131,18 @@ def open_file(
         )
         for statement in settings:
             connection.execute(statement).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if connection is not None:
             connection.close()
-        raise problem(error) from None
+        raise problem(error if isinstance(error, sqlite3.Error) else _damaged()) from None
     return connection
+
+
+def _damaged() -> sqlite3.DatabaseError:
+    """What SQLite says of a catalogue whose names are no UTF-8: Python fails to decode the words themselves."""
+    error = sqlite3.DatabaseError("malformed database schema (a name in it is not UTF-8)")
+    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"
+    return error
 
 
 class SQLiteReader:
@@ -239,6 +246,10 @@ class SQLiteReader:
             return holding(self._connection, table, columns, values, wanted, careful)
         except sqlite3.Error as error:
             raise read_error(self._name, table.name, 0, error) from None
+
+    def may(self, table: Table, verb: str, columns: Sequence[str]) -> bool:
+        """Yes: a file knows no rights on tables."""
+        return True
 
     def probe(self) -> "SQLiteProber":
         """Questions of a diagnosis about this snapshot."""

@@ -21,7 +21,10 @@ PG = "postgresql"
         ),
         "syncnb.planning.table_drawing.hazards_of": edited("if table.row_security and", "if False and"),
     },
-    good=(["nothing to do", [(1, 1), (2, 2)]], "PlanError: the plan has hazards that were not allowed: row_security"),
+    good=(
+        ["nothing to do", [(1, 1), (2, 2)]],
+        "PlanError: the plan has hazards that were not allowed: row_security",
+    ),
     harm=(["applied", [(1, 1)]], "refused; TAKEN"),
 )
 def test_row_level_security_hides_rows(place: Place) -> object:
@@ -36,7 +39,9 @@ def test_row_level_security_hides_rows(place: Place) -> object:
 
     from syncnb import journal
 
-    seen: Any = replace(place.bench.as_role("faults_policy", "SELECT, INSERT, UPDATE, DELETE ON t"), writable=True)  # type: ignore[type-var]
+    seen: Any = replace(
+        place.bench.as_role("faults_policy", "SELECT, INSERT, UPDATE, DELETE ON t"), writable=True
+    )  # type: ignore[type-var]
     place.tell(remote, journal.install_sql("postgresql", role="faults_policy"))
     into_local = sn.plan(sn.diff(local, seen), into=local, deletes=True)
     deleted = [said(lambda: sn.apply(into_local, local, allow=("deletes",))), place.ask(local)]
@@ -59,7 +64,9 @@ FAMILY = (
     harm=("refused", []),
 )
 def test_parents_and_children(place: Place) -> object:
-    local = place.make("sqlite", *FAMILY, "INSERT INTO parents VALUES (1)", "INSERT INTO children VALUES (1, 1)")
+    local = place.make(
+        "sqlite", *FAMILY, "INSERT INTO parents VALUES (1)", "INSERT INTO children VALUES (1, 1)"
+    )
     remote = place.make(PG, *FAMILY)
     p = sn.plan(sn.diff(local, remote), into=remote)
     return said(lambda: sn.apply(p, remote)), place.ask(remote, "SELECT * FROM children")
@@ -95,12 +102,18 @@ def test_tables_that_refer_to_each_other(place: Place) -> object:
             "raise postgres_write_error(error, self._name) from None", "return"
         )
     },
-    good=("WriteError: a row of DB refers to a row that is not there, or is referred to (to_parent)", [], ["failed"]),
+    good=(
+        "WriteError: a row of DB refers to a row that is not there, or is referred to (to_parent)",
+        [],
+        ["failed"],
+    ),
     harm=("applied", [], ["running"]),
 )
 def test_a_deferred_constraint_fails_at_commit(place: Place) -> object:
     late = "CONSTRAINT to_parent REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED"
-    local = place.make("sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, parent INTEGER)", "INSERT INTO t VALUES (1, 7)")
+    local = place.make(
+        "sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, parent INTEGER)", "INSERT INTO t VALUES (1, 7)"
+    )
     remote = place.make(PG, FAMILY[0], f"CREATE TABLE t (id INTEGER PRIMARY KEY, parent INTEGER {late})")
     p = sn.plan(sn.diff(local, remote, tables="t"), into=remote)
     ended = said(lambda: sn.apply(p, remote)).replace(remote.name, "DB")
@@ -128,41 +141,69 @@ def test_rows_exchange_unique_values(place: Place) -> object:
 @fault(
     47,
     without={"syncnb.diagnosing.targets._deferrable": lambda *_: None},
-    good=("ON CONFLICT (v) on t: it does not work", "it is deferrable: found, then refused; none beside it helps", "55000"),
+    good=(
+        "ON CONFLICT (v) on t: it does not work",
+        "it is deferrable: found, then refused; none beside it helps",
+        "55000",
+    ),
     harm=("ON CONFLICT (v) on t: it works", "it matches", "55000"),
 )
 def test_a_deferrable_rule_as_target(place: Place) -> object:
-    remote = place.make(PG, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, CONSTRAINT late UNIQUE (v) DEFERRABLE)")
+    remote = place.make(
+        PG, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, CONSTRAINT late UNIQUE (v) DEFERRABLE)"
+    )
     found = sn.explain_conflict(remote, "t", ["v"])
     try:
         place.tell(remote, "INSERT INTO t VALUES (1, 'a') ON CONFLICT (v) DO NOTHING")
     except Exception as error:
         code = getattr(error, "sqlstate", "")
     lines = repr(found).splitlines()
-    return lines[0], next(line for line in lines if line.startswith("late")).split("  ")[-1].removeprefix("✓").removeprefix("✗").strip(), code
+    return (
+        lines[0],
+        next(line for line in lines if line.startswith("late"))
+        .split("  ")[-1]
+        .removeprefix("✓")
+        .removeprefix("✗")
+        .strip(),
+        code,
+    )
 
 
 @fault(
     48,
     without={"syncnb.planning.admitting._Holders.sort_out": lambda holders: None},
-    good=("nothing to do", ["t one has its a x (t_a_key); t two has its b y (t_b_key): it runs into 2 rows, say which of them it is, or edit a value"]),
+    good=(
+        "nothing to do",
+        [
+            "t one has its a x (t_a_key); t two has its b y (t_b_key): it runs into 2 rows, say which of them it is, or edit a value"
+        ],
+    ),
     harm=("refused", []),
 )
 def test_one_row_hits_two(place: Place) -> object:
     ddl = "CREATE TABLE t (code VARCHAR(9) PRIMARY KEY, a VARCHAR(9) UNIQUE, b VARCHAR(9) UNIQUE)"
-    local, remote = place.pair(PG, ddl, local=["'three', 'x', 'y'"], remote=["'one', 'x', 'p'", "'two', 'q', 'y'"])
+    local, remote = place.pair(
+        PG, ddl, local=["'three', 'x', 'y'"], remote=["'one', 'x', 'p'", "'two', 'q', 'y'"]
+    )
     p = sn.plan(sn.diff(local, remote), into=remote)
     return said(lambda: sn.apply(p, remote)), [row.why for row in p.open]
 
 
 @fault(
     49,
-    without={"syncnb.diagnosing.preflight._null_keys": lambda *_: iter(()), "syncnb.diagnosing.silent._keys": lambda *_: iter(())},
+    without={
+        "syncnb.diagnosing.preflight._null_keys": lambda *_: iter(()),
+        "syncnb.diagnosing.silent._keys": lambda *_: iter(()),
+    },
     good=([("silent", "null_in_key"), ("silent", "null_in_key")], [("a", None, 1), ("a", None, 2)]),
     harm=([], [("a", None, 1), ("a", None, 2)]),
 )
 def test_nulls_are_distinct_there(place: Place) -> object:
-    remote = place.make(PG, "CREATE TABLE t (code TEXT, path TEXT, n INTEGER, UNIQUE (code, path))", "INSERT INTO t VALUES ('a', NULL, 1)")
+    remote = place.make(
+        PG,
+        "CREATE TABLE t (code TEXT, path TEXT, n INTEGER, UNIQUE (code, path))",
+        "INSERT INTO t VALUES ('a', NULL, 1)",
+    )
     rows = pd.DataFrame({"code": ["a"], "path": [None], "n": [2]})
     found = sn.diagnose(remote, rows={"t": rows}, target={"t": ["code", "path"]})
     place.tell(remote, "INSERT INTO t VALUES ('a', NULL, 2) ON CONFLICT (code, path) DO UPDATE SET n = 2")
@@ -172,7 +213,11 @@ def test_nulls_are_distinct_there(place: Place) -> object:
 @fault(
     50,
     without={"syncnb.applying.writing._of_a_row": lambda problem: False},
-    good=("refused; FORBIDDEN no partition of t takes a row", "applied; FORBIDDEN no partition of t takes a row", [(1, 1)]),
+    good=(
+        "refused; FORBIDDEN no partition of t takes a row",
+        "applied; FORBIDDEN no partition of t takes a row",
+        [(1, 1)],
+    ),
     harm=("WriteError: no partition of t takes a row", "WriteError: no partition of t takes a row", []),
 )
 def test_no_partition_for_a_row(place: Place) -> object:
@@ -206,7 +251,11 @@ def test_a_delete_takes_children_along(place: Place) -> object:
     sn.apply(p, remote, allow=("deletes", "cascades"))
     count = "SELECT count(*) FROM children"
     left = place.value(remote, count)
-    back = said(lambda: sn.apply(sn.undo(1 if first == "applied" else sn.history(remote).runs[-1].run, remote), remote))
+    back = said(
+        lambda: sn.apply(
+            sn.undo(1 if first == "applied" else sn.history(remote).runs[-1].run, remote), remote
+        )
+    )
     return first, left, back, place.value(remote, count)
 
 
@@ -253,7 +302,9 @@ def by_script(alterer: Any, statement: str, what: str) -> None:
 def test_a_script_commits_first(place: Place) -> object:
     """The second step of a migration fails: the first one must not stay."""
     store = place.make("sqlite", DDL, "INSERT INTO t VALUES (1, 7), (2, 8)")
-    m = sn.migrate(store, [sn.remedy("add_column", "t", "more", type="integer"), sn.remedy("unique", "t", ("n",))])
+    m = sn.migrate(
+        store, [sn.remedy("add_column", "t", "more", type="integer"), sn.remedy("unique", "t", ("n",))]
+    )
     place.tell(store, "UPDATE t SET n = 7")
     ended = said(lambda: sn.apply(m, store)).partition(":")[0]
     return ended, [column.name for column in store.inspect()["t"].columns if column.name == "more"]

@@ -28,7 +28,12 @@ def all_is_well(work: Any, before: object, after: object) -> Done:
 
 
 def told(r: sn.Report) -> str:
-    return "; ".join([r.status, *(f"{found.refusal.name if found.refusal else 'made'} {found.detail}" for found in r.results)])
+    return "; ".join(
+        [
+            r.status,
+            *(f"{found.refusal.name if found.refusal else 'made'} {found.detail}" for found in r.results),
+        ]
+    )
 
 
 @fault(
@@ -144,7 +149,9 @@ NULLS = "CREATE TABLE t (code VARCHAR(9), n INTEGER, UNIQUE (code))"
 
 @fault(
     31,
-    without={"syncnb.changes.pairs.TablePair.nulls_match": property(lambda pair: False, lambda pair, told: None)},
+    without={
+        "syncnb.changes.pairs.TablePair.nulls_match": property(lambda pair: False, lambda pair, told: None)
+    },
     good=([("different", "applied"), ("equal", "nothing to do")], 2),
     harm=([("equal_except", "nothing to do"), ("equal_except", "nothing to do")], 1),
 )
@@ -174,16 +181,26 @@ def test_two_rows_of_one_key(place: Place) -> object:
 @fault(
     33,
     without={"syncnb.planning.table_drawing.Drawing._written": edited("if key or p.what", "if p.what")},
-    good=("3 rows not compared: duplicate key", [("\\x31", "column id: b'1' is not a number"), ("1.5", "column id: 1.5 would become 2")], []),
+    good=(
+        "3 rows not compared: duplicate key",
+        [("\\x31", "column id: b'1' is not a number"), ("1.5", "column id: 1.5 would become 2")],
+        [],
+    ),
     harm=("3 rows not compared: duplicate key", [("\\x31", "column id: b'1' is not a number")], [2]),
 )
 def test_keys_of_several_types(place: Place) -> object:
     local = place.make("sqlite", "CREATE TABLE t (id PRIMARY KEY, n INTEGER)")
     place.tell(local, "INSERT INTO t VALUES (1, 10), ('1', 11), (x'31', 12), (1.5, 13)")
-    remote = place.make(PG, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO t VALUES (1, 10)")
+    remote = place.make(
+        PG, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO t VALUES (1, 10)"
+    )
     d = sn.diff(local, remote)
     p = sn.plan(d, into=remote)
-    return repr(d["t"]).splitlines()[-1], [(row.key, row.why) for row in p.open], [key for block in p.blocks for key in block.keys[0].to_pylist()]
+    return (
+        repr(d["t"]).splitlines()[-1],
+        [(row.key, row.why) for row in p.open],
+        [key for block in p.blocks for key in block.keys[0].to_pylist()],
+    )
 
 
 @fault(
@@ -193,7 +210,11 @@ def test_keys_of_several_types(place: Place) -> object:
     harm=([], "PlanError: a key of t comes twice in one block", []),
 )
 def test_a_coarse_equality(place: Place) -> object:
-    local = place.make("sqlite", "CREATE TABLE t (code TEXT PRIMARY KEY, n INTEGER)", "INSERT INTO t VALUES ('É', 1), ('é', 2)")
+    local = place.make(
+        "sqlite",
+        "CREATE TABLE t (code TEXT PRIMARY KEY, n INTEGER)",
+        "INSERT INTO t VALUES ('É', 1), ('é', 2)",
+    )
     remote = place.make(
         PG,
         "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
@@ -216,33 +237,51 @@ def test_a_coarse_equality(place: Place) -> object:
 def test_two_forms_of_one_letter(place: Place) -> object:
     ddl = LONG.format("TEXT")
     local, remote = place.pair(PG, ddl, local=["1, 'u\u0308ber'"], remote=["1, '\u00fcber'"])
-    return [cell for cell in sn.diff(local, remote)["t"].cells["why"]]
+    return list(sn.diff(local, remote)["t"].cells["why"])
 
 
 @fault(
     36,
-    without={"syncnb.values.writing.judge": lambda *_: Answer.SAME, "syncnb.values.into_postgres._within_length": lambda text, way: text[:3]},
+    without={
+        "syncnb.values.writing.judge": lambda *_: Answer.SAME,
+        "syncnb.values.into_postgres._within_length": lambda text, way: text[:3],
+    },
     good=(["column v: 4 characters into character varying(3)"], ["lossy"], "PlanError", []),
     harm=([], [], "applied", [(1, "abc"), (2, "abc"), (3, "abc")]),
 )
 def test_text_that_is_too_long(place: Place) -> object:
-    local = place.make("sqlite", LONG.format("TEXT"), "INSERT INTO t VALUES (1, 'abcd'), (2, 'abc '), (3, 'abc')")
+    local = place.make(
+        "sqlite", LONG.format("TEXT"), "INSERT INTO t VALUES (1, 'abcd'), (2, 'abc '), (3, 'abc')"
+    )
     remote = place.make(PG, LONG.format("VARCHAR(3)"))
     p = sn.plan(sn.diff(local, remote), into=remote)
-    return [row.why for row in p.open], [h.name for h in p.hazards], said(lambda: sn.apply(p, remote)).partition(":")[0], place.ask(remote)
+    return (
+        [row.why for row in p.open],
+        [h.name for h in p.hazards],
+        said(lambda: sn.apply(p, remote)).partition(":")[0],
+        place.ask(remote),
+    )
 
 
 @fault(
     37,
     without={"syncnb.values.writing.judge": lambda *_: Answer.SAME},
-    good=(["lossy"], "PlanError: the plan has hazards that were not allowed: lossy in t: column v cannot hold 1 values exactly", []),
+    good=(
+        ["lossy"],
+        "PlanError: the plan has hazards that were not allowed: lossy in t: column v cannot hold 1 values exactly",
+        [],
+    ),
     harm=([], "applied", ["1.01"]),
 )
 def test_a_number_is_rounded(place: Place) -> object:
     local = place.make("sqlite", LONG.format("TEXT"), "INSERT INTO t VALUES (1, '1.005')")
     remote = place.make(PG, LONG.format("numeric(9, 2)"))
     p = sn.plan(sn.diff(local, remote), into=remote)
-    return [h.name for h in p.hazards], said(lambda: sn.apply(p, remote)), [str(v) for _, v in place.ask(remote)]
+    return (
+        [h.name for h in p.hazards],
+        said(lambda: sn.apply(p, remote)),
+        [str(v) for _, v in place.ask(remote)],
+    )
 
 
 @fault(
@@ -252,7 +291,11 @@ def test_a_number_is_rounded(place: Place) -> object:
     harm=("applied", [(1, 5, 10), (7, 6, 12)], "1"),
 )
 def test_generated_and_identity_columns(place: Place) -> object:
-    local = place.make("sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, twice INTEGER)", "INSERT INTO t VALUES (1, 5, 10), (7, 6, 12)")
+    local = place.make(
+        "sqlite",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, twice INTEGER)",
+        "INSERT INTO t VALUES (1, 5, 10), (7, 6, 12)",
+    )
     remote = place.make(
         PG,
         "CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n integer, twice integer GENERATED ALWAYS AS (2 * n) STORED)",
@@ -271,7 +314,12 @@ UPPER = (
 @fault(
     39,
     without={"syncnb.applying.running.Run._check_rewritten": lambda *_: None},
-    good=("PlanError: the database changed columns that were not to be written: t.v; nothing was kept", [(1, "A")], "applied", [(1, "ABC")]),
+    good=(
+        "PlanError: the database changed columns that were not to be written: t.v; nothing was kept",
+        [(1, "A")],
+        "applied",
+        [(1, "ABC")],
+    ),
     harm=("applied", [(1, "ABC")], "already applied", [(1, "ABC")]),
 )
 def test_a_trigger_changes_a_value(place: Place) -> object:
@@ -313,7 +361,10 @@ MOVES = (
 
 @fault(
     41,
-    without={"syncnb.applying.writing._compared": all_is_well, "syncnb.applying.running._spoilt": lambda *_: []},
+    without={
+        "syncnb.applying.writing._compared": all_is_well,
+        "syncnb.applying.running._spoilt": lambda *_: [],
+    },
     good=("refused; FORBIDDEN it cannot be seen after it was written", []),
     harm=("applied", [(1, 1), (99, 2)]),
 )
