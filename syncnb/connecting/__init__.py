@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, make_url
 
-from syncnb.connecting import files, profiles, tls, urls, zones
+from syncnb.connecting import files, places, profiles, tls, urls, zones
 from syncnb.errors import ConnectError, SyncnbError
 from syncnb.stores.port import Store
 from syncnb.stores.sqlite import SQLiteStore
@@ -203,7 +203,7 @@ def _sqlite(path: Path, terms: Terms, notes: tuple[str, ...] = ()) -> SQLiteStor
         notes = (*notes, f"{store.name} is an empty file (0 bytes): a database without tables")
     elif not len(schema):
         notes = (*notes, f"{store.name} has no tables")
-    return replace(store, notes=notes)
+    return replace(store, notes=(*notes, *places.notes_of(store.path)))
 
 
 def _frames(source: Any, terms: Terms) -> Store:

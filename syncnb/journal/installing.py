@@ -1,6 +1,6 @@
 """Whether there is a journal, and of which version; making one, and bringing an older one up to date."""
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from syncnb.errors import PlanError
 from syncnb.journal.ddl import UPGRADES, Upgrades, creation, upgrading
@@ -63,7 +63,7 @@ def install(connection: Connection, *, upgrades: Upgrades = UPGRADES) -> None:
     ours = tables_of(connection)
     with said("installing"):
         if ours.schema is not None:
-            connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+            connection.execute(select(func.pg_catalog.pg_advisory_xact_lock(cast(LOCK, BigInteger))))
         found = _version(connection)  # again: somebody else may have made it while we waited
         if found == VERSION:
             return

@@ -8,7 +8,19 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, insert, literal_column, null, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Text,
+    cast,
+    func,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from syncnb import clock
 from syncnb.errors import PlanError
@@ -292,8 +304,9 @@ def gone(backend: str) -> bool:
 def _free(connection: Connection, plan_id: str) -> bool:
     if connection.dialect.name != "postgresql":
         return True  # a SQLite file has one writer, and that is we
-    name = func.hashtextextended(plan_id, 0)  # as `Writer.lock` takes it
-    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(name))))
+    # As `Writer.lock` takes it.
+    name = func.pg_catalog.hashtextextended(cast(plan_id, Text), cast(0, BigInteger))
+    return bool(connection.scalar(select(func.pg_catalog.pg_try_advisory_xact_lock(name))))
 
 
 def _settle(connection: Connection, ours: Tables, run: int, plan_id: str, stages: int) -> bool:

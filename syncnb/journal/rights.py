@@ -60,14 +60,16 @@ def missing_rights(connection: Connection) -> list[str]:
         return []
     schema = connection.scalar(select(SCHEMAS.c.oid).where(SCHEMAS.c.nspname == ours.schema))
     if schema is None:
-        may = select(func.has_database_privilege(func.current_database(), "CREATE"), func.current_database())
+        may = select(
+            func.pg_catalog.has_database_privilege(func.current_database(), "CREATE"), func.current_database()
+        )
         allowed, name = connection.execute(may).one()
         return [] if allowed else [f"CREATE ON DATABASE {name}"]
     # By number, not by name: to look a name up one must be allowed to use its schema.
     lacking = [
         f"{right} ON SCHEMA {ours.schema}"
         for right in (("USAGE",) if present(connection) else ("USAGE", "CREATE"))
-        if not connection.scalar(select(func.has_schema_privilege(schema, right)))
+        if not connection.scalar(select(func.pg_catalog.has_schema_privilege(schema, right)))
     ]
     return lacking + _missing_on_tables(connection, ours, schema)
 
@@ -82,7 +84,7 @@ def _missing_on_tables(connection: Connection, ours: Tables, schema: int) -> lis
     ]
     if not wanted:
         return []
-    asked = [func.has_table_privilege(numbers[name], right) for name, right in wanted]
+    asked = [func.pg_catalog.has_table_privilege(numbers[name], right) for name, right in wanted]
     held = connection.execute(select(*asked)).one()
     return [
         f"{right} ON TABLE {ours.schema}.{name}"

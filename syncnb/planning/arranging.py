@@ -24,7 +24,7 @@ class Arranged:
     contests: list[Contest] = field(default_factory=list)
     ordered: Ordered = field(default_factory=Ordered)
     notes: list[str] = field(default_factory=list)
-    """What the role may not do."""
+    """What to know about the rights of the role."""
 
 
 def arranged(tables: Sequence[Admitted], schema: Schema, into: WritableStore) -> Arranged:
@@ -39,7 +39,7 @@ def arranged(tables: Sequence[Admitted], schema: Schema, into: WritableStore) ->
         found = Arranged(tuple(order), tuple(cuts))
         for each in tables:
             rows = [*each.blocks, *each.undecided]
-            found.notes += _forbidden(each.table, rows, reader)
+            found.notes += _rights(each.table, rows, reader)
             if rows:
                 own = contests_of(rows, each.table, schema, concerned, into.dialect)
                 found.contests += with_spares(own, rows, each.table, reader, into.dialect) if own else []
@@ -51,8 +51,10 @@ def arranged(tables: Sequence[Admitted], schema: Schema, into: WritableStore) ->
         without(tables, list(_told(found.ordered)), schema)
 
 
-def _forbidden(table: Table, blocks: Sequence[Block], reader: Seeker) -> Iterator[str]:
-    """What this role may not do to the rows of a table, said before it is tried."""
+def _rights(table: Table, blocks: Sequence[Block], reader: Seeker) -> Iterator[str]:
+    """What this role may not do to the rows of a table, or others may do with its rights; said before it is tried."""
+    if blocks and any(trigger.enabled for trigger in table.triggers) and reader.unbounded():
+        yield f"{table.label}: its triggers run with the rights of a superuser: connect as a role that has fewer"
     for verb in dict.fromkeys(block.verb for block in blocks):
         columns = {name for block in blocks if block.verb == verb for name in block.columns}
         if not reader.may(table, verb, sorted(columns)):

@@ -107,6 +107,10 @@ class Seeker(Reader, Protocol):
         """
         ...
 
+    def unbounded(self) -> bool:
+        """Whether this role is a superuser, with whose rights every trigger runs."""
+        ...
+
     def may(self, table: Table, verb: str, columns: Sequence[str]) -> bool:
         """Whether this role may insert, update or delete such rows of a table, as far as rights tell."""
         ...

@@ -44,8 +44,8 @@ FROM pg_catalog.pg_database WHERE datname = current_database()
 SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 
 MAY = """
-SELECT has_table_privilege(t.oid, t.verb) OR (cardinality(t.names) > 0 AND (
-    SELECT bool_and(has_column_privilege(t.oid, n, t.verb)) FROM unnest(t.names) AS n))
+SELECT pg_catalog.has_table_privilege(t.oid, t.verb) OR (cardinality(t.names) > 0 AND (
+    SELECT bool_and(pg_catalog.has_column_privilege(t.oid, n, t.verb)) FROM unnest(t.names) AS n))
 FROM (SELECT %s::regclass::oid, %s::text, %s::text[]) AS t (oid, verb, names)
 """
 
@@ -282,6 +282,10 @@ class PostgresReader:
         self._free()
         with self._translated(table.label):
             return holding(self._connection, self._copied, table, columns, values, wanted)
+
+    def unbounded(self) -> bool:
+        """Whether this role is a superuser, with whose rights every trigger runs."""
+        return bool(self.asked("SELECT current_setting('is_superuser') = 'on'", (), "the role")[0])
 
     def may(self, table: Table, verb: str, columns: Sequence[str]) -> bool:
         """Whether this role may insert, update or delete such rows of a table, as far as rights tell."""

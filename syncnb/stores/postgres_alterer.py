@@ -93,7 +93,8 @@ class PostgresOutside:
     def alone(self, name: str) -> None:
         """Make sure that nobody else does this; to the end of the connection. Raises WriteError where somebody does."""
         row = self._connection.execute(
-            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)
+            "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(%s::text, 0::bigint))",
+            (name,),
         ).fetchone()
         if not (row and row[0]):
             problem = WriteError("another process does this step at this moment", hint="wait for it")

@@ -40,7 +40,8 @@ ORDER BY 2, 3
 
 # Without the right to read a sequence there is no answer, and no error.
 GIVEN = """
-SELECT CASE WHEN has_sequence_privilege(%s::oid, 'SELECT') THEN pg_catalog.pg_sequence_last_value(%s::oid::regclass) END
+SELECT CASE WHEN pg_catalog.has_sequence_privilege(%s::oid, 'SELECT')
+    THEN pg_catalog.pg_sequence_last_value(%s::oid::regclass) END
 """
 
 
@@ -125,10 +126,14 @@ def _forward(connection: "Connection[Any]", found: Sequence, steps: int, target:
     # given twice, whoever else takes some meanwhile. Setting it could take it back behind those, but
     # only if somebody took thousands between the look and the step.
     if steps <= STEPS:
-        query = "SELECT count(nextval(%s::oid::regclass)) FROM generate_series(1, %s)"
+        query = """
+        SELECT count(pg_catalog.nextval(%s::oid::regclass)) FROM pg_catalog.generate_series(1::bigint, %s::bigint)
+        """
         connection.execute(query, (found.oid, steps))
     else:
-        connection.execute("SELECT setval(%s::oid::regclass, %s, true)", (found.oid, target))
+        connection.execute(
+            "SELECT pg_catalog.setval(%s::oid::regclass, %s::bigint, true)", (found.oid, target)
+        )
 
 
 def _one(connection: "Connection[Any]", query: str) -> int | None:

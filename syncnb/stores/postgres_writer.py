@@ -41,11 +41,15 @@ WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
 """
 """For one writer at a time: the default of 4 MB has the join of 100,000 staged rows go through files."""
 
+# Qualified, and with the exact types: of two functions of one name PostgreSQL takes the one that fits better, and
+# somebody who may create one in a schema of the search path would have it run with our rights.
+LOCK = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s::text, 0::bigint))"
+
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 
 RIGHTS = """
-SELECT has_database_privilege(current_database(), 'TEMPORARY'),
-       has_any_column_privilege(%s::regclass, 'UPDATE')
+SELECT pg_catalog.has_database_privilege(current_database(), 'TEMPORARY'),
+       pg_catalog.has_any_column_privilege(%s::regclass::oid, 'UPDATE')
 """
 
 ALONE = """
@@ -125,7 +129,7 @@ class PostgresWriter(PostgresReader):
         with self._translated(f"{name} (a lock)"):
             set_limit = "SELECT set_config('lock_timeout', %s, true)"
             self._connection.execute(set_limit, (str(round(seconds * 1000)),))
-            self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+            self._connection.execute(LOCK, (name,))
             self._connection.execute(set_limit, (LOCK_TIMEOUT,))
 
     def stage(self, table: Table, block: Block) -> "PostgresStaged":

@@ -247,6 +247,10 @@ class SQLiteReader:
         except sqlite3.Error as error:
             raise read_error(self._name, table.name, 0, error) from None
 
+    def unbounded(self) -> bool:
+        """No: a file has no roles."""
+        return False
+
     def may(self, table: Table, verb: str, columns: Sequence[str]) -> bool:
         """Yes: a file knows no rights on tables."""
         return True

@@ -152,6 +152,7 @@ def _identity(store: Store) -> str:
     return store.identity().id if isinstance(store, WritableStore) else ""
 
 
+RESTORED = "what both agreed on is older than their last sync: the file was restored from a backup"
 NOTHING = "it ended without an answer; nothing was written"
 WRITTEN = ("inserted", "updated", "deleted", "mapped")
 WAYS: Mapping[str, tuple[Side, ...]] = {"push": ("remote",), "pull": ("local",), "both": ("remote", "local")}
@@ -186,6 +187,8 @@ class _Sync:
     audited: int = 0
     """Whether a push compared everything, and whether it left open what no log brings again."""
     mark: str | None = None
+    again: bool = False
+    """Whether the target knows a sync of this number already: the base is older than what it was used for."""
     resolved: set[tuple[str, str]] = field(default_factory=set)
     """Conflicts that were counted already, when the other direction meets them again."""
 
@@ -236,6 +239,8 @@ class _Sync:
         push = into == "remote"
         if push:
             self.backlog = backlog_of(self.local, self.remote, self.wishes, self.lease.holder, self.pair_id)
+            if self.again:
+                self.backlog = replace(self.backlog, whole=True, why=RESTORED)
         only = self.backlog.keys if push and not self.backlog.whole else None
         with Spool(self.side) as before, Spool(self.side) as after:
             d = self._diff(witness=before if only is None else None, only=only)
@@ -340,6 +345,8 @@ class _Sync:
             # Where every row was refused the run says so already.
             ended: Literal["refused", "success"] = "refused" if report.status == "refused" else "success"
             journal.finish_run(book.sql, number, status=ended, counts=counts)
+            if not self.again:
+                journal.mark(book.sql, self._placeholder(self.lease.sync), STAGE, number)
             book.commit()
         notes = [*self.backlog.notes(into), *drawn.notes]
         return _Way(number, records, len(fresh), waiting, left, report, proof, tuple(dict.fromkeys(notes)))
@@ -347,6 +354,7 @@ class _Sync:
     def _begin(self, keeper: Keeper, source: str) -> int:
         with keeper.books.writing() as book:
             keeper.settle(book)
+            self.again = journal.marker(book.sql, self._placeholder(self.lease.sync), STAGE) is not None
             number = journal.begin_run(
                 book.sql, plan_id=self._placeholder(self.lease.sync), source=source, kind="sync",
                 caller=self.caller, approved_by=self.wishes.approved_by, allowed=self.wishes.allow,

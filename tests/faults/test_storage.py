@@ -1,5 +1,6 @@
 """Faults 17 to 25: files, disks, poolers, rights, and what is too much."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ import pytest
 import syncnb as sn
 from syncnb import journal
 from syncnb.applying import writing
+from syncnb.connecting import places
 from syncnb.stores import sqlite_writer
 from tests.faults.places import DDL, Place, planned, said
 from tests.faults.proving import edited, fault, pattern
@@ -71,20 +73,63 @@ def test_sqlite_is_busy(place: Place, monkeypatch: pytest.MonkeyPatch) -> object
 
 @fault(
     19,
-    without={"syncnb.tracking.reading.gaps": lambda *_: ()},
-    good=True,
-    harm=False,
+    without={
+        "syncnb.tracking.reading.gaps": lambda *_: (),
+        "syncnb.syncing.running._Sync._begin": edited(
+            "journal.marker(book.sql, self._placeholder(self.lease.sync), STAGE) is not None", "False"
+        ),
+        "syncnb.syncing.running._Sync._told": edited("if not self.again:", "if False:"),
+    },
+    good=["it is a copy, or was restored", "the file was restored from a backup", "the last sync alone"],
+    harm=["the last sync alone"] * 3,
 )
 def test_the_local_file_was_replaced(place: Place, tmp_path: Path) -> object:
-    local, remote = place.pair("sqlite", DDL, local=["1, 1", "2, 2"], remote=["1, 1", "2, 2"])
-    sn.track(local)
-    sn.sync(local, remote)
-    backup = tmp_path / "backup.db"
-    shutil.copy(local.path, backup)  # type: ignore[attr-defined]
-    place.tell(local, "UPDATE t SET n = 9 WHERE id = 2")
-    sn.sync(local, remote)
-    shutil.copy(backup, local.path)  # type: ignore[attr-defined]
-    return any("capture may have missed something" in note for note in sn.sync(local, remote).notes)
+    """By another file, then in its place, log and base with it; then not again."""
+    happened = []
+    for replaced in (os.replace, shutil.copy):
+        local, remote = place.pair("sqlite", DDL, local=["1, 1", "2, 2"], remote=["1, 1", "2, 2"])
+        sn.track(local)
+        sn.sync(local, remote)
+        backup = shutil.copy(local.path, tmp_path / "backup.db")  # type: ignore[attr-defined]
+        place.tell(local, "UPDATE t SET n = 9 WHERE id = 2")
+        sn.sync(local, remote)
+        replaced(backup, local.path)  # type: ignore[attr-defined]
+        happened.append(looked_at(sn.sync(local, remote)))
+    return [*happened, looked_at(sn.sync(local, remote))]
+
+
+def looked_at(done: sn.Synced) -> str:
+    """Why a sync compared everything."""
+    told = " ".join(done.notes)
+    words = ("it is a copy, or was restored", "the file was restored from a backup")
+    return next((word for word in words if word in told), "the last sync alone")
+
+
+@fault(
+    20,
+    without={"syncnb.connecting.places.notes_of": lambda path: ()},
+    good=[
+        "a.db is in a folder that is synchronised (Dropbox)",
+        "a.db is on a network file system (nfs4)",
+        "nothing",
+    ],
+    harm=["nothing", "nothing", "nothing"],
+)
+def test_a_file_in_a_folder_of_the_network(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> object:
+    """No such file system is here: what Linux says of its mounts is replaced, the folder of a cloud is made."""
+    one, happened = place.make("sqlite", DDL), []
+    mounts = tmp_path / "mountinfo"
+    root = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+    monkeypatch.setattr(places, "MOUNTS", mounts)
+    for folder in ("Dropbox", "on the net", "here"):
+        (tmp_path / folder).mkdir()
+        net = str(tmp_path / "on the net").replace(" ", "\\040")
+        mounts.write_text(f"{root}36 22 0:42 / {net} rw,relatime shared:9 - nfs4 host:/export rw\n")
+        path = shutil.copy(one.path, tmp_path / folder / "a.db")  # type: ignore[attr-defined]
+        happened.append((*sn.connect(path).notes, "nothing")[0].partition(";")[0])  # type: ignore[attr-defined]
+    return happened
 
 
 @fault(
@@ -139,7 +184,7 @@ def test_a_pooler_between(place: Place, pooler: Callable[[str], str]) -> object:
 @fault(
     23,
     without={
-        "syncnb.planning.arranging._forbidden": lambda *_: (),
+        "syncnb.planning.arranging._rights": lambda *_: (),
         "syncnb.applying.running.RETRIED": (),
         "syncnb.stores.write_errors.CAUSES": (),
     },
