@@ -69,8 +69,9 @@ def apply(
     earlier = run.earlier()
     if earlier is not None:
         return earlier
-    run.begin(caller_of(caller), approved_by)
+    by = caller_of(caller)
     try:
+        run.begin(by, approved_by)
         with leased(run.keeper, run.number):
             return run.go()
     except BaseException as problem:
@@ -389,7 +390,7 @@ class Run:
 
     def failed(self, problem: BaseException) -> None:
         """Say in the journal how the run ended, if the journal can be reached; never hide the problem itself."""
-        if isinstance(problem, UnknownOutcome):
+        if isinstance(problem, UnknownOutcome) or not self.number:
             return
         failed(self.keeper, self.number, problem)
 

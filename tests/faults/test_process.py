@@ -136,6 +136,17 @@ SESSIONS = (
 )
 
 
+ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+
+
+def pressed_when(place: Place, store: sn.Store, query: str) -> None:
+    """Press Ctrl-C once the server says so."""
+    until = time.monotonic() + 20
+    while not place.value(store, query) and time.monotonic() < until:
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 @fault(
     5,
     without={
@@ -150,8 +161,10 @@ def test_an_interrupt_while_the_server_works(place: Place) -> object:
     local, remote = place.pair(PG, DDL, local=["1, 1"], remote=["1, 0"])
     place.tell(remote, *SLOW)
     p = planned(local, remote)
-    threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT)).start()
+    pressing = threading.Thread(target=pressed_when, args=(place, remote, ASLEEP))
+    pressing.start()
     told = said(lambda: running.apply(p, remote, caller="a person"))
+    pressing.join()
     ended, open_ones = statuses(remote), place.value(remote, SESSIONS)
     value = place.value(remote)
     place.tell(remote, "DROP TRIGGER slow ON t")
