@@ -83,7 +83,7 @@ class _Holders:
         """By row: the existing row that it runs into, and by which rules."""
         self.takers: dict[int, set[int]] = {}
         self.twins: dict[int, str] = {}
-        """By row: with which other rows of the plan it is one."""
+        """By row: with which other rows of the plan it is one, in the target's eyes."""
 
     def sort_out(self) -> None:
         """Look up every rule, then leave what runs into a row, and what waits for a row that is left."""
@@ -121,11 +121,24 @@ class _Holders:
             return
         numbers = rows[found.column(0).to_numpy(zero_copy_only=False)]
         planned = set(zip(takers.tolist(), givers.tolist(), strict=True))
-        there = self._numbers()
+        there, gone = self._numbers(), self._deleted()
         keys = zip(*map(to_python, found.columns[1:]), strict=True)
         for row, holder in zip(numbers.tolist(), map(key_of, keys), strict=True):
-            if there.get(holder) != row and (row, there.get(holder)) not in planned:
-                self.hits.setdefault(row, {}).setdefault(holder, []).append(self._named(row, rule))
+            other = there.get(holder)
+            if other == row or (row, other) in planned:
+                continue
+            self.hits.setdefault(row, {}).setdefault(holder, []).append(self._named(row, rule))
+            if other is not None and other in gone:  # deleted alone, the thing would be lost
+                self.twins[other] = (
+                    f"{self._key(row)}, which is one with it by {rule.name} of the target, stays open"
+                )
+
+    def _deleted(self) -> set[int]:
+        """The rows that the plan deletes, as it is decided."""
+        decided = zip(self._starts, self.each.blocks, strict=False)
+        return {
+            start + row for start, block in decided if block.verb == "delete" for row in range(len(block))
+        }
 
     def _look_within(self, rule: UniqueRule, rows: Sequence[int], values: Sequence[pa.Array]) -> None:
         """Rows whose values differ, and are one value there."""

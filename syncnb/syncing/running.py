@@ -152,7 +152,7 @@ def _identity(store: Store) -> str:
     return store.identity().id if isinstance(store, WritableStore) else ""
 
 
-RESTORED = "what both agreed on is older than their last sync: the file was restored from a backup"
+RESTORED = "what both agreed on is older than their last sync: the file was restored or made anew"
 NOTHING = "it ended without an answer; nothing was written"
 WRITTEN = ("inserted", "updated", "deleted", "mapped")
 WAYS: Mapping[str, tuple[Side, ...]] = {"push": ("remote",), "pull": ("local",), "both": ("remote", "local")}

@@ -20,32 +20,40 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in item.iter_markers("fault"):
-            item.user_properties.append(
-                (NUMBER, mark.args[0])
-            )  # goes with the report, also from another process
+            # Goes with the report, also from another process.
+            item.user_properties.append((NUMBER, (mark.args[0], item.callspec.params["handled"])))  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    passed, spoilt = set(), set()
+    passed: set[tuple[int, bool]] = set()
+    spoilt: set[int] = set()
+    by: dict[int, set[str]] = {}
     for word, reports in terminalreporter.stats.items():
-        numbers = {value for report in reports for value in _numbers(report)}
-        (passed if word in ("passed", "") else spoilt).update(numbers)
-    proved = passed - spoilt
-    if not passed | spoilt:
+        for report in reports:
+            for number, handled in _scenes(report):
+                if word == "passed":
+                    passed.add((number, handled))
+                    by.setdefault(number, set()).add(report.nodeid.partition("[")[0])
+                elif word:  # empty: it was only set up, or taken down
+                    spoilt.add(number)
+    if not passed and not spoilt:
         return
+    proved = {number for number, _ in passed if {(number, True), (number, False)} <= passed} - spoilt
     terminalreporter.section("faults")
     terminalreporter.line(f"{len(proved)} of {len(FAULTS)} faults proved")
     for number, one in FAULTS.items():
         if number not in proved:
             why = "a test failed" if number in spoilt else NOT_PROVED.get(number, "no test ran")
             terminalreporter.line(f"  {number} {one.name}: {why}")
+        elif terminalreporter.verbosity > 0:
+            terminalreporter.line(f"  {number} {one.name}: {one.expected} ({', '.join(sorted(by[number]))})")
 
 
-def _numbers(report: object) -> Iterator[int]:
+def _scenes(report: object) -> Iterator[tuple[int, bool]]:
     for name, value in getattr(report, "user_properties", ()):
         if name == NUMBER:
-            yield value
+            yield value[0], value[1]
 
 
 @pytest.fixture

@@ -214,14 +214,16 @@ def test_a_cell_is_run_again(place: Place) -> object:
 def test_two_at_one_plan(place: Place, monkeypatch: pytest.MonkeyPatch) -> object:
     """Both have looked for the plan, and found nothing, before either writes."""
     local, remote = place.pair(PG, DDL, local=["1, 1"], remote=["1, 0"])
-    p = planned(local, remote)
     sn.apply(planned(local, remote), remote)  # makes the journal
     place.tell(local, "UPDATE t SET n = 2")
     p = planned(local, remote)
     together = threading.Barrier(2, timeout=20)
-    monkeypatch.setattr(
-        running, "reach", lambda point: together.wait() and None if point == "run-begun" else None
-    )
+
+    def begun(point: str) -> None:
+        if point == "run-begun":
+            together.wait()
+
+    monkeypatch.setattr(running, "reach", begun)
     told: list[str] = []
     both = [threading.Thread(target=lambda: told.append(said(lambda: sn.apply(p, remote)))) for _ in range(2)]
     for one in both:

@@ -80,7 +80,7 @@ def test_sqlite_is_busy(place: Place, monkeypatch: pytest.MonkeyPatch) -> object
         ),
         "syncnb.syncing.running._Sync._told": edited("if not self.again:", "if False:"),
     },
-    good=["it is a copy, or was restored", "the file was restored from a backup", "the last sync alone"],
+    good=["it is a copy, or was restored", "the file was restored or made anew", "the last sync alone"],
     harm=["the last sync alone"] * 3,
 )
 def test_the_local_file_was_replaced(place: Place, tmp_path: Path) -> object:
@@ -101,7 +101,7 @@ def test_the_local_file_was_replaced(place: Place, tmp_path: Path) -> object:
 def looked_at(done: sn.Synced) -> str:
     """Why a sync compared everything."""
     told = " ".join(done.notes)
-    words = ("it is a copy, or was restored", "the file was restored from a backup")
+    words = ("it is a copy, or was restored", "the file was restored or made anew")
     return next((word for word in words if word in told), "the last sync alone")
 
 

@@ -203,25 +203,46 @@ def test_keys_of_several_types(place: Place) -> object:
     )
 
 
+FOLDED = (
+    "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    "CREATE TABLE t (code TEXT COLLATE ci PRIMARY KEY, n INTEGER)",
+)
+
+
 @fault(
     34,
-    without={"syncnb.planning.admitting.alike": lambda *_: iter(())},
-    good=(["É and é are one by t_pkey of the target: choose one, or edit a value"] * 2, "nothing to do", []),
-    harm=([], "PlanError: a key of t comes twice in one block", []),
+    without={
+        "syncnb.planning.admitting.alike": lambda *_: iter(()),
+        "syncnb.planning.admitting.is_coarse": lambda *_: False,
+    },
+    good=(
+        ["É and é are one by t_pkey of the target: choose one, or edit a value"] * 2,
+        "nothing to do",
+        ["t é has its code É (t_pkey): say which of the two it shall be, or edit a value"],
+        ("nothing to do", [("é", 2)]),
+    ),
+    harm=(
+        [],
+        "PlanError: a key of t comes twice in one block",
+        [],
+        ("refused; TAKEN a key or unique value of t is taken (t_pkey)", [("é", 2)]),
+    ),
 )
 def test_a_coarse_equality(place: Place) -> object:
-    local = place.make(
-        "sqlite",
-        "CREATE TABLE t (code TEXT PRIMARY KEY, n INTEGER)",
-        "INSERT INTO t VALUES ('É', 1), ('é', 2)",
-    )
-    remote = place.make(
-        PG,
-        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
-        "CREATE TABLE t (code TEXT COLLATE ci PRIMARY KEY, n INTEGER)",
+    """Two keys that the target takes for one; one that it has in another spelling; and that spelling changed."""
+    ddl = "CREATE TABLE t (code TEXT PRIMARY KEY, n INTEGER)"
+    local, remote = (
+        place.make("sqlite", ddl, "INSERT INTO t VALUES ('É', 1), ('é', 2)"),
+        place.make(PG, *FOLDED),
     )
     p = sn.plan(sn.diff(local, remote), into=remote)
-    return [row.why for row in p.open], said(lambda: told(sn.apply(p, remote))), place.ask(remote)
+    two = [row.why for row in p.open], said(lambda: sn.apply(p, remote))
+    place.tell(local, "DELETE FROM t WHERE n = 2")
+    place.tell(remote, "INSERT INTO t VALUES ('é', 2)")
+    d = sn.diff(local, remote)
+    kept, moved = sn.plan(d, into=remote), sn.plan(d, into=remote, deletes=True)
+    ended = said(lambda: told(sn.apply(moved, remote, allow=("deletes",))))
+    return *two, [row.why for row in kept.open], (ended, place.ask(remote))
 
 
 @fault(
