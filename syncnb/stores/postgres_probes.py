@@ -12,6 +12,7 @@ import pyarrow as pa
 from syncnb.schema import ForeignKey, Table
 from syncnb.stores.postgres_copy import QUOTED, qualified
 from syncnb.stores.postgres_errors import read_error
+from syncnb.stores.postgres_text import VALUE, placed
 from syncnb.stores.postgres_trial import PostgresTrial
 from syncnb.stores.probing import Arbiters, Groups, IndexFacts, SequenceFacts, Surroundings, is_expression
 
@@ -214,7 +215,7 @@ class PostgresProber:
         tests = [
             f"{QUOTED(column.name)} IS NULL"
             if value is None
-            else f"{QUOTED(column.name)} = %s::{column.type}"
+            else f"{QUOTED(column.name)} = {VALUE}::{column.type}"
             for column, value in zip(wanted, values, strict=True)
         ]
         shown = [column.name for column in table.columns if column.readable]
@@ -223,7 +224,7 @@ class PostgresProber:
             f"WHERE {' AND '.join(tests)} LIMIT {SAMPLES}"
         )
         given = [value for value in values if value is not None]
-        return [dict(zip(shown, _texts(row), strict=True)) for row in self._rows(query, given)]
+        return [dict(zip(shown, _texts(row), strict=True)) for row in self._rows(placed(query), given)]
 
     def sequences(self, table: Table) -> tuple[SequenceFacts, ...]:
         """The sequences behind its columns that this role may look at."""

@@ -13,9 +13,17 @@ import pyarrow.csv
 
 from syncnb.values.raw import MIXED, BadText, Raw, to_python
 
-__all__ = ["as_text", "csv_chunks", "own_codec"]
+__all__ = ["VALUE", "as_text", "csv_chunks", "own_codec", "placed"]
 
 CHUNK_ROWS = 32_768
+
+VALUE = "\0"
+"""Stands for a bound value in SQL that also holds names and expressions of the catalogue: none of them has it."""
+
+
+def placed(query: str) -> str:
+    """The query as the driver takes it: its percent signs are its own (`n % 2`, `LIKE 'a%'`), and no placeholders."""
+    return query.replace("%", "%%").replace(VALUE, "%s")
 
 
 def csv_chunks(columns: Sequence[pa.Array], codec: str = "utf-8") -> Iterator[bytes | memoryview]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from syncnb.schema import Column, ForeignKey, Table
 from syncnb.stores.postgres_copy import QUOTED, qualified
-from syncnb.stores.postgres_text import as_text
+from syncnb.stores.postgres_text import VALUE, as_text, placed
 from syncnb.stores.probing import IndexFacts, Unfit
 
 __all__ = ["PostgresTrial"]
@@ -34,8 +34,8 @@ class PostgresTrial:
     """Some rows beside one table."""
 
     def __init__(self, ask: Ask, raw: Ask, table: Table, batch: pa.RecordBatch) -> None:
-        self._ask = ask
-        self._raw = raw
+        self._ask: Ask = lambda query, values: ask(placed(query), values)
+        self._raw: Ask = lambda query, values: raw(placed(query), values)
         """The same, but with the driver's own error."""
         self._table = table
         self._columns = [table.column(name) for name in batch.schema.names]
@@ -62,7 +62,7 @@ class PostgresTrial:
         nul = next((text for text in texts if text is not None and "\0" in text), None)
         try:
             if nul is None:
-                self._raw(f"SELECT count(v::{column.type}) FROM unnest(%s::text[]) AS g (v)", (texts,))
+                self._raw(f"SELECT count(v::{column.type}) FROM unnest({VALUE}::text[]) AS g (v)", (texts,))
                 return []
             code, why = "22021", "it holds a NUL byte"
         except Error as error:
@@ -133,7 +133,7 @@ class PostgresTrial:
             else f"NULL::{column.type} AS {QUOTED(column.name)}"
             for column in self._table.columns
         ]
-        arrays = ", ".join(["%s::text[]"] * len(wanted))
+        arrays = ", ".join([f"{VALUE}::text[]"] * len(wanted))
         names = ", ".join(f"c{at}" for at in range(len(wanted)))
         rows = f"SELECT g.n - 1 AS {ROW}, {', '.join(shown)} FROM unnest({arrays}) WITH ORDINALITY AS g ({names}, n)"
         return rows, tuple(self._texts[name] for name in wanted)

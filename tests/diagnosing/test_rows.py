@@ -232,3 +232,31 @@ def test_arrays_and_documents_of_dicts(tmp_path: Path, url: str) -> None:
     good = {"tags": ['a "b"', "c\\d"], "n": [[1, None], [2, 3]], "j": {"a": 1}}
     assert len(sn.diagnose(store, tables="t", rows=[good])) == 0
     assert causes(sn.diagnose(store, tables="t", rows=[{**good, "tags": ["a"]}])) == {"check_violation"}
+
+
+PERCENT = """
+CREATE TABLE t (
+    "a %s" int PRIMARY KEY CHECK ("a %s" % 2 = 0), mail text CHECK (mail LIKE '%@%'), "b%" text, state text
+);
+CREATE UNIQUE INDEX open_ones ON t ("b%") WHERE state LIKE 'o%';
+INSERT INTO t VALUES (2, 'a@b', 'x', 'open');
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_percent_signs_of_the_catalogue_are_no_placeholders(tmp_path: Path, url: str, engine: str) -> None:
+    store = make(engine, PERCENT, tmp_path, url)
+    good = {"a %s": 4, "mail": "c@d", "b%": "y", "state": "open"}
+    broken = {
+        "check_violation": [{"a %s": 3}, {"mail": "nobody"}],
+        "other_unique_violated": [{"b%": "x"}],
+        "id_already_exists_same_entity": [{"a %s": 2}],
+    }
+    assert causes(sn.diagnose(store, tables="t", rows=[good])) == set()
+    for cause, changes in broken.items():
+        for change in changes:
+            assert causes(sn.diagnose(store, tables="t", rows=[{**good, **change}])) == {cause}
+    error = (
+        'duplicate key value violates unique constraint "t_pkey"\nDETAIL:  Key ("a %s")=(2) already exists.'
+    )
+    assert len(sn.diagnose(error, store)) > 0
