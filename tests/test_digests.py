@@ -58,6 +58,7 @@ OTHER = {
     "zero and minus zero": ([(0.0, 0)], [(-0.0, 0)]),
     "values that touch": ([("ab", "c")], [("a", "bc")]),
     "an image within a value": ([("1:at1:b", "")], [("1:a", "1:b")]),
+    "a delimiter within a value": ([("at:b", "c")], [("a", "bt:c")]),
     "a row twice": ([(1, 1), (1, 1)], [(1, 1)]),
     "two rows twice": ([(1, 1), (1, 1)], [(2, 2), (2, 2)]),
     "values of two rows exchanged": ([(1, 2), (3, 4)], [(1, 4), (3, 2)]),
