@@ -36,13 +36,15 @@ if TYPE_CHECKING:
     from syncnb.panels.desk import Desk, panel
     from syncnb.panels.grid import Grid, grid
     from syncnb.panels.pictures import ChangeMap, ClockPicture, change_map, clock_picture
-    from syncnb.planning import Plan, load_plan, plan, undo
+    from syncnb.planning import Plan, load_plan, plan, required_grants, undo
     from syncnb.replacing import Damage, what_replace_would_do
     from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
     from syncnb.schema import Schema, Table
     from syncnb.steps import (
         Block,
         Change,
+        Grant,
+        Grants,
         Hazard,
         Outcome,
         Proof,
@@ -75,6 +77,8 @@ __all__ = [
     "Explanation",
     "Finding",
     "Findings",
+    "Grant",
+    "Grants",
     "Grid",
     "Hazard",
     "KeySuggestions",
@@ -128,6 +132,7 @@ __all__ = [
     "plan",
     "purge",
     "remedy",
+    "required_grants",
     "roll_call",
     "row",
     "suggest_keys",
@@ -162,6 +167,7 @@ _HOMES = {
     "Plan": "syncnb.planning",
     "load_plan": "syncnb.planning",
     "plan": "syncnb.planning",
+    "required_grants": "syncnb.planning",
     "undo": "syncnb.planning",
     "NULL": "syncnb.resolving",
     "insert_only": "syncnb.resolving",
@@ -170,6 +176,8 @@ _HOMES = {
     "take_remote": "syncnb.resolving",
     "Block": "syncnb.steps",
     "Change": "syncnb.steps",
+    "Grant": "syncnb.steps",
+    "Grants": "syncnb.steps",
     "Hazard": "syncnb.steps",
     "Outcome": "syncnb.steps",
     "Refusal": "syncnb.steps",

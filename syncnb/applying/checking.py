@@ -62,6 +62,15 @@ def tables_as_planned(plan: Plan, schema: Schema) -> dict[str, Table]:
         found = next((table for table in schema if table.label == label), None)
         if found is None or fingerprint(found) != wanted:
             what = "is gone" if found is None else "has changed"
+            if found is None and (
+                hidden := next((t for t in schema if not t.visible and t.name == label), None)
+            ):
+                raise PlanError(
+                    f"this role may not find {label}: it has no right to the schema {hidden.schema}, or does not "
+                    "search it",
+                    hint=f"GRANT USAGE ON SCHEMA {hidden.schema}, or set search_path; "
+                    "sn.required_grants(plan, store) has all that a plan needs",
+                )
             raise PlanError(
                 f"{label} {what} since the plan was drawn", hint="diff again, and draw a new plan"
             )

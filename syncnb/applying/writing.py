@@ -138,7 +138,7 @@ def _write(work: _Work, staged: Staged, before: pa.RecordBatch, *, rest: bool) -
         with work.writer.savepoint():
             return _written(work, staged, before)
     except (WriteError, _Swallowed) as problem:
-        if isinstance(problem, WriteError) and not _of_a_row(problem):
+        if isinstance(problem, WriteError) and not _of_a_row(problem, work.table):
             raise
         bad = _bad_rows(work, problem)
     results = [work.outcome(row, *why) for row, why in sorted(bad.items())]
@@ -150,8 +150,13 @@ def _write(work: _Work, staged: Staged, before: pa.RecordBatch, *, rest: bool) -
     return replace(done, results=[*results, *done.results])
 
 
-def _of_a_row(problem: WriteError) -> bool:
-    """Whether it is about the rows, and not about the connection, the disk or somebody else's lock."""
+def _of_a_row(problem: WriteError, table: Table) -> bool:
+    """Whether it is about the rows, and not about the connection, the disk or somebody else's lock.
+
+    A right that lacks is about the whole table, unless a policy or a trigger looks at each row.
+    """
+    if problem.sqlstate == "42501" and not table.row_security and not table.triggers:
+        return False
     return (problem.sqlstate or "")[:2] not in ("08", "25", "40", "53", "55", "57", "58")
 
 
@@ -204,7 +209,7 @@ def _try(work: _Work, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Exc
             _written(part, staged, before)
             raise _Undo
     except WriteError as problem:
-        if not _of_a_row(problem):
+        if not _of_a_row(problem, work.table):
             raise
         return problem
     except _Swallowed as problem:

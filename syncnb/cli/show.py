@@ -15,6 +15,9 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("plan", metavar="FILE.json")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--sql", action="store_true", help="the statements, to read and to copy")
+    form.add_argument(
+        "--grants", metavar="ROLE", help="what this role must be allowed, as statements for an administrator"
+    )
     form.add_argument("--all", action="store_true", help="every cell, not only the first ten")
     options = parser.parse_args(argv)
     plan = loaded(options.plan)
@@ -22,5 +25,10 @@ def run(argv: Sequence[str]) -> int:
         raise PlanError(
             "this plan was saved without its values", hint="leave out --sql, or take the one with values"
         )
+    if options.grants:
+        from syncnb.planning import required_grants
+
+        print(required_grants(plan, role=options.grants).sql, end="")
+        return 0
     print(plan.sql() if options.sql else plan_text(plan, whole=options.all))
     return 0

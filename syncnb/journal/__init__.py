@@ -13,7 +13,7 @@ from syncnb.journal.bases import (
     undone,
 )
 from syncnb.journal.capture import own_writes
-from syncnb.journal.ddl import install_sql
+from syncnb.journal.ddl import install_sql, rights_to_apply
 from syncnb.journal.id_maps import read_id_maps, store_id_maps
 from syncnb.journal.imaging import Purge, last_step, purge, read_images, read_parts, store_images, store_step
 from syncnb.journal.installing import install, is_installed, store_id, version
@@ -103,6 +103,7 @@ __all__ = [
     "read_parts",
     "renew",
     "retarget",
+    "rights_to_apply",
     "run_report",
     "runs",
     "settle",

@@ -34,6 +34,8 @@ __all__ = [
     "creation",
     "install_sql",
     "needed",
+    "rights_to_apply",
+    "to_apply",
     "upgrading",
 ]
 
@@ -151,6 +153,18 @@ def needed(ours: Tables, table: Table) -> tuple[str, ...]:
         return ("SELECT", "INSERT", "UPDATE")
     # A base is no record of what was done: it is replaced as both sides go on.
     return ("SELECT", "INSERT", "DELETE") if table is ours.bases else ("SELECT", "INSERT")
+
+
+def to_apply(ours: Tables, *, maps: bool = True) -> tuple[Table, ...]:
+    """Those of our tables that applying, verifying and taking back a plan use."""
+    return (*ours.first, ours.id_maps) if maps else ours.first
+
+
+def rights_to_apply(*, maps: bool) -> Mapping[str, tuple[str, ...]]:
+    """What a role must be allowed on our tables in PostgreSQL to apply a plan; `maps`: one that keeps ids."""
+    ours = tables("postgresql")
+    only_read = {ours.meta.name: ("SELECT",)}
+    return {each.name: needed(ours, each) for each in to_apply(ours, maps=maps)} | only_read
 
 
 def _unless_there(ours: Tables, key: str, value: Any) -> UpdateBase:

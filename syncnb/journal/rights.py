@@ -9,7 +9,7 @@ from sqlalchemy import table as relation
 from sqlalchemy.exc import DBAPIError
 
 from syncnb.errors import ReadError, SyncnbError, WriteError
-from syncnb.journal.ddl import needed
+from syncnb.journal.ddl import needed, to_apply
 from syncnb.journal.tables import Tables, tables_of
 from syncnb.stores.write_errors import postgres_write_error, sqlite_write_error
 
@@ -80,7 +80,10 @@ def _missing_on_tables(connection: Connection, ours: Tables, schema: int) -> lis
     )
     numbers = {row.relname: row.oid for row in there}
     wanted = [
-        (table.name, right) for table in ours.all if table.name in numbers for right in needed(ours, table)
+        (table.name, right)
+        for table in to_apply(ours)
+        if table.name in numbers
+        for right in (("SELECT",) if table is ours.meta else needed(ours, table))
     ]
     if not wanted:
         return []

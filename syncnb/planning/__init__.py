@@ -2,7 +2,8 @@
 
 from syncnb.planning.drawing import plan
 from syncnb.planning.files import load_plan
+from syncnb.planning.granting import required_grants
 from syncnb.planning.plans import OpenRow, Plan
 from syncnb.planning.undoing import undo
 
-__all__ = ["OpenRow", "Plan", "load_plan", "plan", "undo"]
+__all__ = ["OpenRow", "Plan", "load_plan", "plan", "required_grants", "undo"]

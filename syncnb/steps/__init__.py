@@ -4,6 +4,7 @@ from syncnb.steps.blocks import Block, Change, Role, Verb
 from syncnb.steps.clashes import Clash, Lost
 from syncnb.steps.contests import Contest, Cut
 from syncnb.steps.events import Outcome, Refusal, Report
+from syncnb.steps.grants import Grant, Grants
 from syncnb.steps.hazards import Hazard
 from syncnb.steps.id_maps import IdMap
 from syncnb.steps.proof import (
@@ -28,6 +29,8 @@ __all__ = [
     "Contest",
     "Cut",
     "Expectation",
+    "Grant",
+    "Grants",
     "Hazard",
     "IdMap",
     "Line",
