@@ -1,0 +1,1 @@
+"""Small state machines against an oracle that looks only into the users' tables."""

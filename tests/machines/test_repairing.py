@@ -1,0 +1,176 @@
+"""Edits on both sides, foreign writes between preview and apply, applying twice, undo of any run, in any order.
+
+Nothing is lost or overwritten that was not shown; a second time changes nothing; an undo is exact or refused.
+"""
+
+import copy
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+import syncnb as sn
+from tests.machines.world import ALLOW, Side, State, drawn, folder, keys, typed, values
+
+DDL = (
+    "CREATE TABLE t (k INTEGER PRIMARY KEY, u TEXT UNIQUE, v, n INTEGER DEFAULT 7)",
+    "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t ON DELETE CASCADE, s)",
+)
+POLICIES = {"local": sn.take_local, "remote": sn.take_remote, "insert only": sn.insert_only, "nobody": None}
+
+
+class Repairing(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = folder()
+        self.local, self.remote = (Side(self.folder.name, f"{name}.db", DDL) for name in ("local", "remote"))
+        self.plans: list[tuple[sn.Plan, State]] = []
+        """Each with the remote as it was when it was drawn."""
+        self.runs: list[tuple[sn.Report, sn.Plan, State, State]] = []
+        """Each with the remote before and after."""
+
+    def teardown(self) -> None:
+        self.local.close()
+        self.remote.close()
+        self.folder.cleanup()
+
+    @initialize(rows=st.lists(st.tuples(keys, values, values), max_size=4), same=st.booleans())
+    def fill(self, rows: list[tuple[int, Any, Any]], same: bool) -> None:
+        for at, (k, u, v) in enumerate(rows):
+            self.local.run("INSERT INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
+            if same or at % 2:
+                self.remote.run("INSERT INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
+
+    @rule(there=st.booleans(), k=keys, u=values, v=values, how=st.sampled_from(["insert", "update", "replace", "delete"]))
+    def edit(self, there: bool, k: int, u: Any, v: Any, how: str) -> None:
+        self._edit(self.remote if there else self.local, k, u, v, how)
+
+    def _edit(self, side: Side, k: int, u: Any, v: Any, how: str) -> None:
+        if how == "delete":
+            side.run("DELETE FROM t WHERE k = ?", k)
+        elif how == "update":
+            side.run("UPDATE t SET u = ?, v = ? WHERE k = ?", u, v, k)
+        else:
+            side.run(f"{'INSERT OR REPLACE' if how == 'replace' else 'INSERT'} INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
+
+    @rule(there=st.booleans(), k=keys, t=keys, s=values)
+    def child(self, there: bool, k: int, t: int, s: Any) -> None:
+        side = self.remote if there else self.local
+        side.run("INSERT INTO c VALUES (?, ?, ?)", k, t, s) or side.run("UPDATE c SET t = ?, s = ? WHERE k = ?", t, s, k)
+
+    @rule(one=keys, other=keys)
+    def exchange(self, one: int, other: int) -> None:
+        """Two rows of local exchange their unique values."""
+        rows = {k: self.local.connection.execute("SELECT u FROM t WHERE k = ?", (k,)).fetchone() for k in (one, other)}
+        if one != other and all(rows.values()):
+            self.local.run("UPDATE t SET u = NULL WHERE k = ?", one)
+            self.local.run("UPDATE t SET u = ? WHERE k = ?", rows[one][0], other)
+            self.local.run("UPDATE t SET u = ? WHERE k = ?", rows[other][0], one)
+
+    @rule(policy=st.sampled_from(sorted(POLICIES)), deletes=st.booleans())
+    def draw(self, policy: str, deletes: bool) -> None:
+        self._draw(policy, deletes=deletes)
+
+    def _draw(self, policy: str, *, deletes: bool) -> sn.Plan:
+        store = self.remote.store
+        d = sn.diff(self.local.store, store, progress=False, ids=None)
+        p = sn.plan(d, into=store, resolve=POLICIES[policy], deletes=deletes)
+        self.plans = [*self.plans[-2:], (p, self.remote.state)]
+        return p
+
+    @rule(policy=st.sampled_from(["local", "insert only"]), deletes=st.booleans(), data=st.data(), v=values)
+    def drawn_then_drifted_then_applied(self, policy: str, deletes: bool, data: Any, v: Any) -> None:
+        """The dangerous sequence: somebody writes to a planned row between the preview and the write."""
+        p = self._draw(policy, deletes=deletes)
+        touched = [change.key[0] for change in p.changes if change.table == "t"]
+        k = data.draw(st.sampled_from(touched)) if touched else 1
+        how = data.draw(st.sampled_from(["update", "delete", "insert", "replace"]))
+        self._edit(self.remote, k, None, v, how)
+        self._apply(len(self.plans) - 1)
+
+    @precondition(lambda self: self.plans)
+    @rule(at=st.integers(0, 2))
+    def apply(self, at: int) -> None:
+        self._apply(min(at, len(self.plans) - 1))
+
+    def _apply(self, at: int) -> None:
+        p, seen = self.plans[at]
+        before, known = self.remote.state, {run[0].plan_id for run in self.runs}
+        r = sn.apply(p, self.remote.store, allow=ALLOW, progress=False)
+        after = self.remote.state
+        if r.status == "applied":
+            assert p.id not in known, "one plan was applied twice"
+            assert after == shown(p, before), "what stands there is what the preview showed"
+            assert sn.verify(r, self.remote.store)
+            self.runs.append((r, p, before, after))
+        else:
+            assert after == before, f"{r.status}, and something has changed"
+            assert r.status != "already applied" or p.id in known
+            assert r.status != "refused" or seen != before, f"nobody drifted: {r.results}"
+        again = sn.apply(p, self.remote.store, allow=ALLOW, progress=False).status
+        assert (again, self.remote.state) == ("already applied" if r.status == "applied" else r.status, after)
+
+    @precondition(lambda self: self.runs)
+    @rule(back=st.integers(1, 3))
+    def undo(self, back: int) -> None:
+        r, _, before, after = self.runs[-min(back, len(self.runs))]
+        now = self.remote.state
+        try:
+            p = sn.undo(r, self.remote.store)
+        except sn.PlanError as problem:
+            assert "was taken back" in problem.message
+            return
+        undone = sn.apply(p, self.remote.store, allow=ALLOW, progress=False)
+        found = self.remote.state
+        if undone.status == "applied":
+            # Every row that the run wrote is as it was before it; all others are as they were just now.
+            for table in found:
+                for k in {*before[table], *after[table], *now[table], *found[table]}:
+                    wrote = before[table].get(k) != after[table].get(k)
+                    if table == "c" and not wrote and k in now["c"] and gone(now["c"][k], now, found):
+                        assert k not in found["c"]  # it went with its parent, which was allowed and told
+                        continue
+                    assert found[table].get(k) == (before if wrote else now)[table].get(k), (table, k)
+            self.runs.append((undone, p, now, found))
+        else:
+            assert (undone.status, found) == ("refused", now), (r, self.runs[-min(back, len(self.runs))][1], self.runs[-min(back, len(self.runs))][1].maps, p)
+            assert now != after, f"nobody wrote since, and the undo was refused: {undone.results}"
+
+
+def gone(child: tuple[Any, ...], now: State, found: State) -> bool:
+    """Whether the parent of this row was there, and is no longer."""
+    parents = {typed(k) for k in now["t"]} - {typed(k) for k in found["t"]}
+    return child[0] in parents
+
+
+def shown(p: sn.Plan, before: State) -> State:
+    """What the preview says will be there; each row must be as the preview says it is."""
+    state = copy.deepcopy(before)
+    names = {"t": ["u", "v", "n"], "c": ["t", "s"]}
+    late = []
+    for change in p.changes:
+        k, columns, rows = change.key[0], names[change.table], state[change.table]
+        old = before[change.table].get(k)
+        if change.verb == "insert":
+            assert old is None or (change.table, k) in late, "an insert where a row is"
+            new = dict(zip(change.columns, change.after, strict=True))
+            default = {"n": 7}
+            rows[k] = tuple(typed(new.get(name, default.get(name))) for name in columns)
+            continue
+        there = dict(zip(columns, old or (), strict=bool(old)))
+        for name, value in zip(change.columns, change.before, strict=True):
+            assert name == "k" or there[name] == typed(value), f"{change.table}.{name} was not as shown"
+        if change.verb == "delete":
+            del rows[k]
+            late.append((change.table, k))
+            if change.table == "t":
+                for child in [key for key, row in state["c"].items() if row[0] == typed(k)]:
+                    del state["c"][child]
+        else:
+            new = there | {name: typed(value) for name, value in zip(change.columns, change.after, strict=True)}
+            rows[k] = tuple(new[name] for name in columns)
+    return state
+
+
+TestRepairing = Repairing.TestCase
+TestRepairing.settings = drawn(25, 10)
