@@ -262,6 +262,27 @@ def test_a_kept_collision_does_not_come_back_and_its_children_follow(bench: Work
     assert classes(sn.diff(sides.local, sides.remote)) == [("hosts", "natural key is NULL", "7", "7")]
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_run_that_only_kept_ids_is_taken_back(bench: Workbench, engine: str) -> None:
+    local = ["hosts: 2, 'b', 'same', NULL", "hosts: 3, 'a', 'other', NULL"]
+    sides = made(
+        bench, ("sqlite", engine), local, ["hosts: 3, 'b', 'same', NULL", "hosts: 2, 'z', 'x', NULL"]
+    )
+    p = sn.plan(sn.diff(sides.local, sides.remote), into=sides.remote)
+    assert (len(p), sum(map(len, p.maps))) == (0, 1)
+    r = sn.apply(p, sides.remote)
+    maps = "SELECT count(*) FROM " + ("syncnb_id_maps" if engine == "sqlite" else "syncnb.id_maps")
+    assert (r.status, read(sides.remote, maps)) == ("applied", [(1,)])
+    undo = sn.undo(r, sides.remote)
+    assert "hosts: that 1 row has another id in the source is forgotten" in undo.notes
+    undone = sn.apply(undo, sides.remote)
+    assert (undone.status, undone.run) == ("applied", 2)
+    with pytest.raises(sn.PlanError, match="was taken back by run 2"):
+        sn.undo(r, sides.remote)
+    again = sn.plan(sn.diff(sides.local, sides.remote), into=sides.remote)
+    assert (again.id != p.id, sum(map(len, again.maps))) == (True, 1), "it is found anew, and not known"
+
+
 def test_a_mapped_thing_that_was_deleted_there_is_not_what_has_its_id(bench: Workbench) -> None:
     case = CASES["id collision"]
     sides = made(bench, ("sqlite", "sqlite"), case.local, case.remote)

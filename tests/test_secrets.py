@@ -18,7 +18,14 @@ from syncnb.cli import main
 from tests.databases import Workbench
 
 CANARY = "cAnary p@ss/w%rd"
-FORMS = {CANARY, quote(CANARY, safe=""), quote(CANARY), quote_plus(CANARY), CANARY.replace(" ", "%20"), "cAnary"}
+FORMS = {
+    CANARY,
+    quote(CANARY, safe=""),
+    quote(CANARY),
+    quote_plus(CANARY),
+    CANARY.replace(" ", "%20"),
+    "cAnary",
+}
 ROLE = "canary_role"
 DDL = "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(9) CHECK (v <> 'no'), s VARCHAR(9))"
 
@@ -29,7 +36,10 @@ def logged() -> Iterator[io.StringIO]:
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     root = logging.getLogger()
-    levels = {logger: logger.level for logger in (root, *map(logging.getLogger, ("sqlalchemy", "psycopg", "syncnb")))}
+    levels = {
+        logger: logger.level
+        for logger in (root, *map(logging.getLogger, ("sqlalchemy", "psycopg", "syncnb")))
+    }
     root.addHandler(handler)
     for logger in levels:
         logger.setLevel(logging.DEBUG)
@@ -84,7 +94,9 @@ def test_no_text_has_the_password(
     capsys: pytest.CaptureFixture[str], engine: str,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("SYNCNB_DATA", str(tmp_path / "data"))
-    bench.postgresql(DDL, "INSERT INTO t VALUES (1, 'old', 'x'), (2, 'old', NULL)", "CREATE TABLE shut (id INTEGER)")
+    bench.postgresql(
+        DDL, "INSERT INTO t VALUES (1, 'old', 'x'), (2, 'old', NULL)", "CREATE TABLE shut (id INTEGER)"
+    )
     with psycopg.connect(bench.last, autocommit=True) as owner:
         owner.execute(f"DROP ROLE IF EXISTS {ROLE}")
         owner.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{CANARY}'")
@@ -101,23 +113,44 @@ def test_no_text_has_the_password(
     d = sn.diff(local, remote)
     p = sn.plan(d, into=remote, resolve=sn.take_local)
     r = sn.apply(p, remote, allow=allow)
-    things += [d, d["t"], p, p.preview(), p.sql(), r, sn.verify(r, remote), sn.history(remote), sn.history(remote).runs]
-    things += [sn.undo(r, remote), sn.required_grants(p, remote), sn.required_grants(p, remote).sql, remote.inspect()]
+    things += [
+        d,
+        d["t"],
+        p,
+        p.preview(),
+        p.sql(),
+        r,
+        sn.verify(r, remote),
+        sn.history(remote),
+        sn.history(remote).runs,
+    ]
+    things += [
+        sn.undo(r, remote),
+        sn.required_grants(p, remote),
+        sn.required_grants(p, remote).sql,
+        remote.inspect(),
+    ]
     things += [sn.diagnose(f"could not connect: {url}"), sn.diagnose(local, remote), remote.identity()]  # type: ignore[attr-defined]
     texts = {f"{type(thing).__name__} {at}": "\n".join(views(thing)) for at, thing in enumerate(things)}
 
     drifted = sn.plan(sn.diff(local, remote, "t"), into=remote, resolve=sn.take_local, deletes=True)
     host, _, rest = address.partition(":")
     failures: dict[str, Callable[[], Any]] = {
-        "a wrong port": lambda: sn.connect(f"postgresql://{ROLE}:{quote(CANARY, safe='')}@{host}:1/{rest.partition('/')[2]}").inspect(),
-        "a wrong host": lambda: sn.connect(f"postgresql://{ROLE}:{quote(CANARY, safe='')}@nowhere.invalid/x?connect_timeout=2").inspect(),
+        "a wrong port": lambda: sn.connect(
+            f"postgresql://{ROLE}:{quote(CANARY, safe='')}@{host}:1/{rest.partition('/')[2]}"
+        ).inspect(),
+        "a wrong host": lambda: sn.connect(
+            f"postgresql://{ROLE}:{quote(CANARY, safe='')}@nowhere.invalid/x?connect_timeout=2"
+        ).inspect(),
         "a wrong database": lambda: sn.connect(url + "_none").inspect(),
         "a wrong role": lambda: sn.connect(url.replace(f"//{ROLE}", "//nobody_there")).inspect(),
         "a wrong password": lambda: sn.connect(url.replace("p%40ss", "p%40sz")).inspect(),
         "a broken address": lambda: sn.connect(url.replace(f"@{address}", f"@[{address}")),
         "an unknown scheme": lambda: sn.connect(url.replace("postgresql:", "oracle:")),
         "an unknown parameter": lambda: sn.connect(f"{url}?sslmode=perhaps").inspect(),
-        "a right that lacks": lambda: forbidden(lambda: sn.apply(drifted, remote, allow=("deletes", *allow)), bench),
+        "a right that lacks": lambda: forbidden(
+            lambda: sn.apply(drifted, remote, allow=("deletes", *allow)), bench
+        ),
         "hazards": lambda: sn.apply(drifted, remote, allow=allow),
         "a store of another database": lambda: sn.apply(p, sn.connect(local.path, writable=True)),  # type: ignore[attr-defined]
         "a run that is not there": lambda: sn.undo(99, remote),
@@ -128,7 +161,12 @@ def test_no_text_has_the_password(
     told = {name: failed(work) for name, work in failures.items()}
     assert [name for name, text in told.items() if text == NO_FAILURE] == []
     texts |= told
-    for command in (["diff", str(local.path), "env:CANARY_URL"], ["inspect", url], ["history", url], ["diff", url, url + "_none"]):  # type: ignore[attr-defined]
+    for command in (
+        ["diff", str(local.path), "env:CANARY_URL"],
+        ["inspect", url],
+        ["history", url],
+        ["diff", url, url + "_none"],
+    ):  # type: ignore[attr-defined]
         main(command)
     out = capsys.readouterr()
     texts |= {"the command line": out.out + out.err, "the log": logged.getvalue()}

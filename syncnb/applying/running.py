@@ -63,7 +63,7 @@ def apply(
     the target and the server no longer knows, the report's status is `unknown`, with how the rows stand.
     """
     target = check_call(plan, store, allow)
-    if not len(plan) and not plan.maps and not plan.stages:
+    if not (len(plan) or plan.maps or plan.stages or plan.undo_of):  # an undo may only forget ids
         return Report(plan.id, None, "nothing to do")
     run = _kind_of(plan)(plan, target, keeper_for(target, allow), tuple(allow), rest, progress)
     earlier = run.earlier()

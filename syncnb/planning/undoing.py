@@ -66,7 +66,7 @@ def undo(run: Report | int, store: Store) -> Plan:
         after_run=after_run,
         deferred=deferrals(blocks, schema, store.dialect),
         undo_of=number,
-        notes=(KEPT, *_lost(report), *journal_notes(lacking)),
+        notes=(KEPT, *_forgotten(report), *_lost(report), *journal_notes(lacking)),
     )
 
 
@@ -93,6 +93,14 @@ def _migration(number: int, store: WritableStore, parts: Sequence[Part]) -> Plan
 def _lost(report: Report | None) -> list[str]:
     """What the run itself said that it could not keep."""
     return [note for note in (report.notes if report else ()) if "cannot be taken back" in note]
+
+
+def _forgotten(report: Report | None) -> Iterator[str]:
+    """What the run found out about ids, which counts no more once it is taken back."""
+    for table, totals in (report.totals if report else {}).items():
+        if number := totals.get("mapped", 0):
+            rows = "1 row has" if number == 1 else f"{number:,} rows have"
+            yield f"{table}: that {rows} another id in the source is forgotten"
 
 
 def _check(runs: list[journal.Run], number: int, *, partly: bool) -> None:

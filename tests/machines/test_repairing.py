@@ -41,7 +41,13 @@ class Repairing(RuleBasedStateMachine):
             if same or at % 2:
                 self.remote.run("INSERT INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
 
-    @rule(there=st.booleans(), k=keys, u=values, v=values, how=st.sampled_from(["insert", "update", "replace", "delete"]))
+    @rule(
+        there=st.booleans(),
+        k=keys,
+        u=values,
+        v=values,
+        how=st.sampled_from(["insert", "update", "replace", "delete"]),
+    )
     def edit(self, there: bool, k: int, u: Any, v: Any, how: str) -> None:
         self._edit(self.remote if there else self.local, k, u, v, how)
 
@@ -51,17 +57,27 @@ class Repairing(RuleBasedStateMachine):
         elif how == "update":
             side.run("UPDATE t SET u = ?, v = ? WHERE k = ?", u, v, k)
         else:
-            side.run(f"{'INSERT OR REPLACE' if how == 'replace' else 'INSERT'} INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
+            side.run(
+                f"{'INSERT OR REPLACE' if how == 'replace' else 'INSERT'} INTO t (k, u, v) VALUES (?, ?, ?)",
+                k,
+                u,
+                v,
+            )
 
     @rule(there=st.booleans(), k=keys, t=keys, s=values)
     def child(self, there: bool, k: int, t: int, s: Any) -> None:
         side = self.remote if there else self.local
-        side.run("INSERT INTO c VALUES (?, ?, ?)", k, t, s) or side.run("UPDATE c SET t = ?, s = ? WHERE k = ?", t, s, k)
+        side.run("INSERT INTO c VALUES (?, ?, ?)", k, t, s) or side.run(
+            "UPDATE c SET t = ?, s = ? WHERE k = ?", t, s, k
+        )
 
     @rule(one=keys, other=keys)
     def exchange(self, one: int, other: int) -> None:
         """Two rows of local exchange their unique values."""
-        rows = {k: self.local.connection.execute("SELECT u FROM t WHERE k = ?", (k,)).fetchone() for k in (one, other)}
+        rows = {
+            k: self.local.connection.execute("SELECT u FROM t WHERE k = ?", (k,)).fetchone()
+            for k in (one, other)
+        }
         if one != other and all(rows.values()):
             self.local.run("UPDATE t SET u = NULL WHERE k = ?", one)
             self.local.run("UPDATE t SET u = ? WHERE k = ?", rows[one][0], other)
@@ -133,7 +149,7 @@ class Repairing(RuleBasedStateMachine):
                     assert found[table].get(k) == (before if wrote else now)[table].get(k), (table, k)
             self.runs.append((undone, p, now, found))
         else:
-            assert (undone.status, found) == ("refused", now), (r, self.runs[-min(back, len(self.runs))][1], self.runs[-min(back, len(self.runs))][1].maps, p)
+            assert (undone.status, found) == ("refused", now)
             assert now != after, f"nobody wrote since, and the undo was refused: {undone.results}"
 
 
@@ -167,7 +183,9 @@ def shown(p: sn.Plan, before: State) -> State:
                 for child in [key for key, row in state["c"].items() if row[0] == typed(k)]:
                     del state["c"][child]
         else:
-            new = there | {name: typed(value) for name, value in zip(change.columns, change.after, strict=True)}
+            new = there | {
+                name: typed(value) for name, value in zip(change.columns, change.after, strict=True)
+            }
             rows[k] = tuple(new[name] for name in columns)
     return state
 

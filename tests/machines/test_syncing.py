@@ -43,7 +43,9 @@ class Syncing(RuleBasedStateMachine):
     def update(self, there: bool, k: int, column: str, value: Any) -> None:
         (self.remote if there else self.local).run(f"UPDATE t SET {column} = ? WHERE k = ?", value, k)
 
-    @rule(there=st.booleans(), k=keys, a=values, b=values, how=st.sampled_from(["INSERT", "INSERT OR REPLACE"]))
+    @rule(
+        there=st.booleans(), k=keys, a=values, b=values, how=st.sampled_from(["INSERT", "INSERT OR REPLACE"])
+    )
     def insert(self, there: bool, k: int, a: Any, b: Any, how: str) -> None:
         (self.remote if there else self.local).run(f"{how} INTO t (k, a, b) VALUES (?, ?, ?)", k, a, b)
 
@@ -83,7 +85,9 @@ class Syncing(RuleBasedStateMachine):
             assert {k: now.get(k) for k in settled} == {k: one.get(k) for k in settled}
             left = {*ours, *theirs, *self.agreed} - settled
             assert {k: now.get(k) for k in left} == {k: before.get(k) for k in left}
-        self.agreed = {k: v for k, v in self.agreed.items() if k not in settled} | {k: one[k] for k in settled if k in one}
+        self.agreed = {k: v for k, v in self.agreed.items() if k not in settled} | {
+            k: one[k] for k in settled if k in one
+        }
 
 
 def merged(base: Rows, ours: Rows, theirs: Rows, *, local_wins: bool) -> Rows:
