@@ -17,6 +17,7 @@ from syncnb.filters import Condition
 from syncnb.schema import Schema, Table
 from syncnb.stores.filtering import pushed
 from syncnb.stores.port import BATCH_ROWS, Identity
+from syncnb.stores.sqlite_bulk import MOST_COLUMNS, Bulk
 from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
 from syncnb.stores.sqlite_seeking import holding
@@ -218,7 +219,9 @@ class SQLiteReader:
         rows = size = 0
         found = pushed(where, table, "sqlite", lambda _: "?") if where is not None else None
         sql, values = _select(table, names, order, found.sql if found else ""), found.values if found else ()
-        for part in self._slices(table, sql, names, values):
+        bulk = None if found else self._bulk(table, names, order)
+        read = self._cells(sql, names, values) if bulk is None else bulk.rows(BATCH_ROWS)
+        for part in self._reported(table, read):
             parts.append(part)
             rows += part.num_rows
             size += part.nbytes
@@ -270,7 +273,7 @@ class SQLiteReader:
             part = told[start : start + KEYS_AT_ONCE // len(key)]
             values = [value.data if isinstance(value, BadText) else value for row in part for value in row]
             bad = [isinstance(value, BadText) for row in part for value in row]
-            yield from self._slices(table, _select_keys(table, names, key, bad), names, values)
+            yield from self._reported(table, self._cells(_select_keys(table, names, key, bad), names, values))
 
     def interrupt(self) -> None:
         """Stop the statement that runs now: its reader gets a ReadError."""
@@ -281,9 +284,40 @@ class SQLiteReader:
     def _value(self, sql: str) -> Any:
         return self._connection.execute(sql).fetchone()[0]
 
-    def _slices(
-        self, table: Table, sql: str, names: list[str], values: Sequence[Any] = ()
-    ) -> Iterator[pa.RecordBatch]:
+    def _bulk(self, table: Table, names: Sequence[str], order: Sequence[str]) -> Bulk | None:
+        """The rows in the order of their rowids, where that is what is asked for and SQLite has them so."""
+        rowid = rowid_name(table)
+        if rowid is None or table.text_order != "code point" or not 0 < len(names) <= MOST_COLUMNS:
+            return None
+        if len(set(names)) < len(names) or (order and not self._is_rowid(table, order)):
+            return None
+        columns = {name: f"t.{_quote(table.column(name).name)}" for name in names}
+
+        def cells(where: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:
+            yield from self._cells(_select(table, names, (), where), list(names), values)
+
+        return Bulk(self._connection, f"main.{_quote(table.name)}", f"t.{rowid}", columns, cells)
+
+    def _is_rowid(self, table: Table, names: Sequence[str]) -> bool:
+        """Whether this is the INTEGER PRIMARY KEY which is the rowid; with DESC, by an old accident, it is none."""
+        if tuple(names) != table.primary_key or table.column(names[0]).type.upper() != "INTEGER":
+            return False
+        own = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
+        return bool(self._connection.execute(own, (table.name,)).fetchone() == (0,))
+
+    def _reported(self, table: Table, parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The same; what SQLite says against it as our errors."""
+        done = 0
+        try:
+            for part in parts:
+                yield part
+                done += part.num_rows
+        except sqlite3.Error as error:
+            if str(error) == "interrupted" and not self._stopped:
+                raise KeyboardInterrupt from None  # SQLite swallowed the one that its asking let through
+            raise read_error(self._name, table.name, done, error) from None
+
+    def _cells(self, sql: str, names: list[str], values: Sequence[Any] = ()) -> Iterator[pa.RecordBatch]:
         """The rows in raw form, a few at a time.
 
         Text is decoded by sqlite3 itself as long as it is UTF-8. At the first one that is not, the same
@@ -291,20 +325,13 @@ class SQLiteReader:
         """
         done = 0
         try:
-            try:
-                for part in self._converted(sql, names, str, values, skip=0):
-                    yield part
-                    done += part.num_rows
-            except sqlite3.OperationalError as error:
-                if not str(error).startswith("Could not decode to UTF-8"):
-                    raise
-                for part in self._converted(sql, names, careful, values, skip=done):
-                    yield part
-                    done += part.num_rows
-        except sqlite3.Error as error:
-            if str(error) == "interrupted" and not self._stopped:
-                raise KeyboardInterrupt from None  # SQLite swallowed the one that its asking let through
-            raise read_error(self._name, table.name, done, error) from None
+            for part in self._converted(sql, names, str, values, skip=0):
+                yield part
+                done += part.num_rows
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith("Could not decode to UTF-8"):
+                raise
+            yield from self._converted(sql, names, careful, values, skip=done)
 
     def _converted(
         self, sql: str, names: list[str], text: Any, values: Sequence[Any], *, skip: int

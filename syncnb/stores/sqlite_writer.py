@@ -157,7 +157,7 @@ class SQLiteWriter(SQLiteReader):
             return self._connection.execute(statement).rowcount
 
     def _present(self, statement: str, table: Table, names: list[str]) -> list[pa.RecordBatch]:
-        return list(self._slices(table, statement, names))
+        return list(self._reported(table, self._cells(statement, names)))
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:

@@ -1,0 +1,298 @@
+"""Rows of a SQLite table in bulk: SQLite itself puts thousands of values of a column into one text.
+
+    SELECT group_concat(id, ','), group_concat(name, ?), … WHERE rowid BETWEEN 1 AND 8192
+      b'1,2,3,…'  b'ann␟bob␟…'       one object a column ──► numpy ──► the raw columns that reading cell by cell gives
+
+While it does so no interpreter is needed, so that another thread works at full speed. What a column holds is learnt from
+the rows before, and checked with each range: where a value is of another storage class, cannot be told from the signs
+between values, or is not exactly what its text says, that range is read cell by cell.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syncnb.values.raw import MIXED, from_python, to_python
+
+__all__ = ["MOST_COLUMNS", "Bulk"]
+
+LEARNT_FROM = 512
+"""Rows read cell by cell at first, to learn what the columns hold."""
+LONGEST = 16 * 2**20
+"""Bytes of one text; a range with more is read cell by cell, so that large values cannot fill the memory."""
+MOST_COLUMNS = 200
+PATIENCE = 4
+"""Ranges that could not be read in bulk, more than could, after which no other is tried."""
+BETWEEN, NULL = "\x1f", "\x1e"
+"""What stands between two texts, and for a NULL."""
+EXACT = 2**53
+FINEST = 6
+"""Decimals behind the point that are tried."""
+NOTHING = type(None)
+
+Cells = Callable[[str, Sequence[Any]], Iterator[pa.RecordBatch]]
+
+
+class _Unread(Exception):
+    """This range has to be read cell by cell."""
+
+
+@dataclass
+class _Column:
+    """One column: what it held so far, and so how it is asked for."""
+
+    name: str
+    """Quoted, with the table's alias."""
+    seen: set[type] = field(default_factory=set)
+    scale: int | None = 0
+    """Decimals behind the point of all reals so far; None where some have too many."""
+
+    def learn(self, array: pa.Array) -> None:
+        """Look at values that were read cell by cell. One that fits to none before it is taken for an exception."""
+        values = to_python(array)
+        kinds = set(map(type, values))
+        self.seen |= kinds if not self.seen or _go_together(self.seen | kinds) else kinds & {NOTHING}
+        if float in self.seen:
+            reals = np.array([value for value in values if isinstance(value, float)], np.float64)
+            while self.scale is not None and not _is_exact(reals, self.scale):
+                self.scale = self.scale + 1 if self.scale < FINEST else None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be read in bulk at all."""
+        return _go_together(self.seen)
+
+    @property
+    def by_cell(self) -> bool:
+        """Whether it holds reals that no text tells exactly: numbers of a fixed size, read one by one beside the others."""
+        return self.fits and float in self.seen and self.scale is None
+
+    @property
+    def _unit(self) -> int | None:
+        """100 where all reals are hundredths; None where there are none, or no such number."""
+        if not self.fits or float not in self.seen or self.scale is None:
+            return None
+        return int(10**self.scale)
+
+    @property
+    def _only(self) -> type | None:
+        """The one kind of its values."""
+        kinds = self.seen - {NOTHING}
+        return next(iter(kinds)) if len(kinds) == 1 else None
+
+    @property
+    def _nullable(self) -> bool:
+        return NOTHING in self.seen
+
+    @property
+    def asked(self) -> tuple[str, str, str, str]:
+        """SQL: the text, how many values are not of the expected class, how many integers, how many values."""
+        name = self.name
+        given = f"count({name})" if self._nullable else "NULL"
+        if self._only is int:
+            text = f"ifnull({name}, '')" if self._nullable else name
+            return f"group_concat({text}, ',')", _other(name, "integer"), "NULL", given
+        if self._only is str:
+            text = f"ifnull({name}, ?2)" if self._nullable else name
+            return f"group_concat({text}, ?1)", _other(name, "text"), "NULL", given
+        if (unit := self._unit) is not None:
+            # Of n/100 only the n is told, and that n/100 is this very number, so that no text of a real is trusted.
+            whole = f"CAST({name} * {unit:d} + ({name} >= 0) - 0.5 AS INTEGER)"
+            text = f"ifnull({whole}, '')" if self._nullable else whole
+            # `+` takes the column's affinity away: no text is to count as the number that it looks like.
+            odd = f"count(*) FILTER (WHERE {whole} / {unit:d}.0 <> +{name})"
+            integers = f"count(*) FILTER (WHERE typeof({name}) = 'integer')"
+            return f"group_concat({text}, ',')", odd, integers, f"count({name})"
+        if self.by_cell:
+            return "NULL", f"count(*) FILTER (WHERE typeof({name}) IN ('text', 'blob'))", "NULL", "NULL"
+        return "NULL", f"count({name})", "NULL", "0"
+
+    def read(
+        self, rows: int, text: bytes | None, odd: int, integers: int | None, given: int | None
+    ) -> pa.Array:
+        """The raw column, as it would be cell by cell; nothing for one that is `by_cell`. Raises _Unread."""
+        given = rows if given is None else given
+        if self._only in (int, str):
+            odd -= rows - given  # NULL is of another class, too
+        if odd or (given < rows and not self._nullable):
+            raise _Unread
+        if not given or text is None:
+            return pa.nulls(rows)
+        if self._only is str:
+            return _texts(text, rows, given)
+        numbers, valid = _numbers(text, rows, given)
+        if (unit := self._unit) is not None:
+            return _decimals(numbers, valid, unit, integers or 0, given)
+        return pa.array(numbers, mask=None if valid is None else ~valid)
+
+
+def _go_together(kinds: set[type]) -> bool:
+    return kinds - {NOTHING} in (set(), {str}) or kinds <= {int, float, NOTHING}
+
+
+def _other(name: str, wanted: str) -> str:
+    return f"count(*) FILTER (WHERE typeof({name}) <> '{wanted}')"
+
+
+def _is_exact(reals: "np.ndarray[Any, Any]", scale: int) -> bool:
+    whole = np.rint(reals * 10**scale)
+    return bool(np.all((np.abs(whole) < EXACT) & (whole / 10**scale == reals)))
+
+
+def _texts(text: bytes, rows: int, given: int) -> pa.Array:
+    sign = BETWEEN.encode()
+    at = np.flatnonzero(np.frombuffer(text, np.uint8) == sign[0])
+    if len(at) != rows - 1:
+        raise _Unread
+    ends = np.concatenate([[0], at - np.arange(len(at)), [len(text) - len(at)]]).astype(np.int32)
+    found = pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text.replace(sign, b"")))
+    if not (text.isascii() or _is_utf8(text)):
+        raise _Unread
+    if given == rows:
+        return found
+    null = pc.equal(found, NULL)
+    if pc.sum(null).as_py() != rows - given:
+        raise _Unread
+    return pc.if_else(null, pa.scalar(None, pa.string()), found)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _numbers(
+    text: bytes, rows: int, given: int
+) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]":
+    """Whole numbers, 0 for NULL, and which are none."""
+    if given == rows:
+        return np.fromstring(text, np.int64, sep=","), None
+    parts = pc.split_pattern(pa.array([text.decode()]), ",").values
+    valid = pc.not_equal(parts, "")
+    numbers = pc.if_else(valid, parts, "0").cast(pa.int64())
+    return numbers.to_numpy(), valid.to_numpy(zero_copy_only=False)
+
+
+def _decimals(
+    numbers: "np.ndarray[Any, Any]",
+    valid: "np.ndarray[Any, Any] | None",
+    unit: int,
+    integers: int,
+    given: int,
+) -> pa.Array:
+    """Reals, or among them what SQLite keeps as integers."""
+    valid = np.ones(len(numbers), np.bool_) if valid is None else valid
+    whole = valid & (numbers % unit == 0)
+    # A whole number that is kept as a real is told from an integer only where there is but one of the two kinds;
+    # and a real 0 may be a minus 0.
+    if (np.abs(numbers) >= EXACT).any() or (integers and np.count_nonzero(whole) != integers):
+        raise _Unread
+    if not integers:
+        if (numbers[valid] == 0).any():
+            raise _Unread
+        return pa.array(numbers / unit, mask=~valid)
+    if integers == given:
+        return pa.array(numbers // unit, mask=~valid)
+    arrays = [pa.array(numbers // unit, mask=~whole), pa.array(numbers / unit, mask=~valid | whole)]
+    arrays += [pa.nulls(len(numbers), MIXED.field(at).type) for at in range(2, MIXED.num_fields)]
+    nothing = None if valid.all() else pa.array(~valid)
+    return pa.StructArray.from_arrays(arrays, fields=list(MIXED), mask=nothing)
+
+
+class Bulk:
+    """The rows of one table, in the order of their rowids."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, table: str, rowid: str, columns: Mapping[str, str], cells: Cells
+    ) -> None:
+        """`table`, `rowid` and the values of `columns` as they stand in SQL, the table's alias being `t`.
+
+        cells: reads these columns of the rows of which a condition with some values is true, cell by cell.
+        """
+        self._connection, self._table, self._rowid, self._cells = connection, table, rowid, cells
+        self._names, self._columns = list(columns), [_Column(name) for name in columns.values()]
+        self._failed = 0
+
+    def rows(self, at_once: int) -> Iterator[pa.RecordBatch]:
+        """All rows, so many at a time. Raises sqlite3.Error."""
+        last: int | None = None
+        wanted = min(LEARNT_FROM, at_once)
+        while self._failed < PATIENCE:
+            within = self._next_range(last, wanted)
+            if within is None:
+                return
+            part = None if last is None else self._in_bulk(within)
+            if part is not None:
+                self._failed = max(0, self._failed - 1)
+                yield part
+            else:
+                self._failed += last is not None
+                yield from self._by_cell(within)
+            wanted = (at_once - wanted or at_once) if last is None else at_once
+            last = within[1]
+        yield from self._cells(f"{self._rowid} > ? ORDER BY {self._rowid}", [last])
+
+    def _next_range(self, last: int | None, rows: int) -> tuple[int, int] | None:
+        """The first and the last rowid of the next rows; None at the end."""
+        beyond = f"WHERE {self._rowid} > ?" if last is not None else ""
+        query = (
+            f"SELECT min(r), max(r) FROM (SELECT {self._rowid} AS r FROM {self._table} AS t NOT INDEXED "  # noqa: S608
+            f"{beyond} ORDER BY {self._rowid} LIMIT {rows:d})"
+        )
+        first, end = self._connection.execute(query, () if last is None else (last,)).fetchone()
+        return None if first is None else (first, end)
+
+    def _by_cell(self, within: tuple[int, int]) -> Iterator[pa.RecordBatch]:
+        for part in self._cells(f"{self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid}", within):
+            for column, array in zip(self._columns, part.columns, strict=True):
+                column.learn(array)
+            yield part
+
+    def _in_bulk(self, within: tuple[int, int]) -> pa.RecordBatch | None:
+        if not all(column.fits for column in self._columns):
+            return None
+        asked = ", ".join(part for column in self._columns for part in column.asked)
+        query = (
+            f"SELECT count(*), {asked} FROM {self._table} AS t NOT INDEXED "  # noqa: S608
+            f"WHERE {self._rowid} BETWEEN ?3 AND ?4"
+        )
+        try:
+            rows, *found = self._asked(query, (BETWEEN, NULL, *within))
+            told = [found[at : at + 4] for at in range(0, len(found), 4)]
+            arrays = [column.read(rows, *part) for column, part in zip(self._columns, told, strict=True)]
+        except _Unread:
+            return None
+        apart = [at for at, column in enumerate(self._columns) if column.by_cell]
+        if apart:
+            for at, array in zip(apart, self._apart(apart, within), strict=True):
+                arrays[at] = array
+        return pa.RecordBatch.from_arrays(arrays, names=self._names)
+
+    def _asked(self, query: str, values: Sequence[Any]) -> tuple[Any, ...]:
+        """One row, text as bytes. Raises _Unread where a value would be too long."""
+        before = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+        try:
+            self._connection.text_factory = bytes
+            row: tuple[Any, ...] = self._connection.execute(query, values).fetchone()
+        except sqlite3.DataError:  # too long
+            raise _Unread from None
+        finally:
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+        return row
+
+    def _apart(self, columns: Sequence[int], within: tuple[int, int]) -> list[pa.Array]:
+        """Columns of numbers, value by value."""
+        names = ", ".join(self._columns[at].name for at in columns)
+        query = (
+            f"SELECT {names} FROM {self._table} AS t NOT INDEXED "  # noqa: S608
+            f"WHERE {self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid}"
+        )
+        return [from_python(values) for values in zip(*self._connection.execute(query, within), strict=True)]
