@@ -27,7 +27,7 @@ from syncnb.stores.port import BATCH_ROWS, Reader
 from syncnb.stores.postgres import PostgresReader
 from syncnb.stores.postgres_digests import PostgresDigester
 from syncnb.stores.read_digests import ReadDigester
-from syncnb.stores.row_digests import Digester, Numbers, Places, Recipe, Unfit
+from syncnb.stores.row_digests import Digester, Numbers, Places, Recipe, Tagged, Unfit
 from syncnb.values.columns import sort_keys
 from syncnb.values.images import KEY_FORMS, Form, agreed
 from syncnb.values.kinds import Kind
@@ -129,8 +129,7 @@ def _compared(
     rounds = 2
     if len(places):
         tagged = _both(sides, readers, lambda digester: digester.tagged(places))
-        both = [np.stack([part.tags, part.digests], axis=1) for part in tagged.values()]
-        tags = _differing(*both)
+        tags = _differing(*(tagged[side] for side in SIDES))
         rows = _both(sides, readers, lambda digester: _whole(digester, tags, len(pair.columns)))
         rounds = 4
     rest = {side: sums[side].without(rows[side].hashes) for side in SIDES}
@@ -209,12 +208,20 @@ def _none() -> Numbers:
     return np.zeros(0, np.int64)
 
 
-def _differing(local: "np.ndarray[Any, Any]", remote: "np.ndarray[Any, Any]") -> Numbers:
+def _differing(local: Tagged, remote: Tagged) -> Numbers:
     """The tags that do not come on both sides with the same digest."""
-    pairs, counts = np.unique(
-        np.concatenate([np.unique(local, axis=0), np.unique(remote, axis=0)]), axis=0, return_counts=True
+    tags, digests = (
+        np.concatenate(parts)
+        for parts in zip(*((part.tags, part.digests) for part in (local, remote)), strict=True)
     )
-    return np.unique(pairs[counts == 1][:, 0])
+    if not len(tags):
+        return tags
+    theirs = np.arange(len(tags)) >= len(local.tags)
+    order = np.lexsort((theirs, digests, tags))
+    tags, digests, theirs = tags[order], digests[order], theirs[order]
+    starts = np.flatnonzero(np.append(True, (tags[1:] != tags[:-1]) | (digests[1:] != digests[:-1])))
+    ends = np.append(starts[1:], len(tags)) - 1
+    return np.unique(tags[starts[theirs[starts] == theirs[ends]]])
 
 
 @dataclass(frozen=True)

@@ -201,10 +201,18 @@ class ReadDigester:
         seed, mask = self.recipe.seeds[0], self.recipe.buckets - 1
         if self.recipe.by_number:
             tags = key[0].cast(pa.int64()).to_numpy()
-            near = pa.array(tags >> TOGETHER).cast(pa.string())
-            return tags, text_hashes(near, [seed])[0] & mask
+            return tags, _by_run(tags >> TOGETHER, seed) & mask
         tags = text_hashes(joined([text for image in images for text in image.parts]), [seed])[0]
         return tags, tags & mask
+
+
+def _by_run(numbers: Numbers, seed: int) -> Numbers:
+    """The hashes of the numbers' texts; of those that come one after the other only once."""
+    if not len(numbers):
+        return numbers
+    starts = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
+    hashes = text_hashes(pa.array(numbers[starts]).cast(pa.string()), [seed])[0]
+    return np.repeat(hashes, np.diff(np.append(starts, len(numbers))))
 
 
 def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:
