@@ -274,7 +274,7 @@ def test_hostile_names_values_and_errors_are_only_text(opened: Open) -> None:
     summary.click()
     assert "onerror" in page.locator(".syncnb-desk details pre").first.inner_text()
     turn(hurt, "Connect")
-    fill(hurt, "SQLite file", "<img src=x onerror='window.hurt=1'></script>\u202e")
+    fill(hurt, "File", "<img src=x onerror='window.hurt=1'></script>\u202e")
     press(hurt, "Connect")
     page.locator(".syncnb-desk .says.bad").filter(has_text="onerror").wait_for()
     assert page.evaluate("window.hurt") is None

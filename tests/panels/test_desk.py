@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import syncnb as sn
-from syncnb.panels.desk import actions
+from syncnb.panels.desk import actions, sheets
 from syncnb.panels.desk.calls import Call, Name, literal, needed
 from syncnb.panels.desk.fields import ABOUT, FIELDS
 from tests.databases import Workbench
@@ -155,6 +155,61 @@ def test_connect_by_profile_variable_and_file(profiles: Path) -> None:
     assert desk.press("diff").result().verdict == "different"
     assert sn.connect(profile="shop").writable
     assert not sn.connect(profile="shop", writable=False).writable
+
+
+ROWS = "code,name,seen\na,Anna,\nb,Bea,\nz,Zoe,\n"
+
+
+def payload_desk(folder: Path) -> sn.Desk:
+    """A file of rows for a table that has an `a` of another name, a `b` that is the same, a `c`, and a rule for names."""
+    with sqlite3.connect(folder / "shop.db") as connection:
+        connection.execute(
+            "CREATE TABLE people (id INTEGER PRIMARY KEY, code TEXT UNIQUE, name TEXT CHECK (name <> 'Zoe'), seen TEXT)"
+        )
+        connection.execute("CREATE TABLE past (at TEXT, rows INT)")
+        people = [(1, "a", "Ann"), (2, "b", "Bea"), (3, "c", "Cid")]
+        connection.executemany("INSERT INTO people (id, code, name) VALUES (?, ?, ?)", people)
+    connection.close()
+    (folder / "people.csv").write_text(ROWS)
+    return sn.panel(
+        sn.connect(folder / "people.csv"), sn.connect(folder / "shop.db", writable=True), by="ann"
+    )
+
+
+def test_rows_from_outside_are_looked_at_and_passed_on(tmp_path: Path) -> None:
+    desk = pressed(payload_desk(tmp_path), ("look", {"key": "code", "touch": "seen"}))
+    assert desk.log.split("\n") == [
+        'd = sn.diff(local, remote, key="code", touch=["seen"], partial=True)',
+        "p = sn.plan(d, into=remote, resolve=sn.take_local)",
+    ]
+    shown = sheets.effects(desk)
+    assert shown is not None
+    assert shown._sheet().text().split("\n")[-2].split() == ["people", "0", "1", "0", "1", "1"]
+    box = desk.widget.box("sync")
+    box.presses["sync"].click()
+    assert not desk.hand["done"], "all rows or none"
+    assert sheets.outcome(desk) == ("Sync #1 refused: 1 row rejected, nothing written (caller: panel)", True)
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        assert connection.execute("SELECT name FROM people WHERE code = 'a'").fetchone() == ("Ann",)
+    connection.close()
+    pressed(desk, ("sync", {"key": "code", "touch": "seen", "rest": True}))
+    assert (
+        'sn.sync(local, remote, key="code", touch=["seen"], rest=True, caller="panel", approved_by="ann")'
+        in desk.log
+    )
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        found = connection.execute("SELECT code, name, seen IS NULL FROM people ORDER BY 1").fetchall()
+    connection.close()
+    assert found == [("a", "Anna", 0), ("b", "Bea", 0), ("c", "Cid", 1)]
+    assert len(desk.runs) == 2
+
+
+def test_what_goes_with_rows_from_outside_alone(tmp_path: Path) -> None:
+    desk = payload_desk(tmp_path)
+    assert "a payload is not written to" in desk.why_not("sync", direction="pull")
+    other = desk_of(writable=True)
+    assert "are for rows from outside" in other.why_not("sync", history_table="past")
+    assert "are for rows from outside" in other.why_not("look", touch=["seen"])
 
 
 def test_migrate_and_apply_it(bench: Workbench) -> None:

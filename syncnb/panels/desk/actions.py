@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from syncnb.connecting.urls import looks_like_conninfo
 from syncnb.errors import PlanError, SchemaError, SyncnbError
 from syncnb.panels.desk.calls import Call, Name, Pasted
+from syncnb.panels.desk.passing import PAYLOAD, look, sync
+from syncnb.panels.desk.told import CALLER, Words, both, policy, store_of
 from syncnb.planning import Plan
-from syncnb.resolving import insert_only, newest, take_local, take_remote
 from syncnb.steps.hazards import HAZARDS
-from syncnb.stores.port import Store
 
 if TYPE_CHECKING:
     from syncnb.panels.desk.desk import Desk
@@ -30,15 +30,12 @@ __all__ = [
 ]
 
 STEPS = ("connect", "inspect", "diagnose", "diff", "conflicts", "plan", "migrate", "sync", "history")
-CALLER = "panel"
-"""What a run is called whose Apply was pressed here."""
 LATER = ("schema_local", "schema_remote", "found", "d", "p", "r", "proof", "runs", "done")
 FOLLOWS: Mapping[str, tuple[str, ...]] = {"local": LATER, "remote": LATER, "d": ("p",)}
 """What is put away when something is in hand anew: it was about the old one."""
 WEIGHTY = ("deletes", "cascades", "many_changes")
 """Hazards for which a name has to be typed."""
 
-Words = Mapping[str, Any]
 Asks = Callable[["Desk", Words], list[Call]]
 
 
@@ -111,17 +108,6 @@ def confirmed(desk: "Desk", name: str, words: Words, *, sure: bool = True) -> No
         )
 
 
-def _store(desk: "Desk", name: str) -> Store:
-    if name not in desk.hand:
-        raise PlanError(f"there is no {name} store", hint="connect it first")
-    return desk.hand[name]  # type: ignore[no-any-return]
-
-
-def _both(desk: "Desk") -> tuple[Name, Name]:
-    _store(desk, "local"), _store(desk, "remote")
-    return Name("local"), Name("remote")
-
-
 def _connect(desk: "Desk", words: Words) -> list[Call]:
     side = words.get("side") or ("remote" if "local" in desk.hand and "remote" not in desk.hand else "local")
     if side not in ("local", "remote"):
@@ -145,7 +131,7 @@ def _connect(desk: "Desk", words: Words) -> list[Call]:
 def _inspect(desk: "Desk", words: Words) -> list[Call]:
     there = [name for name in ("local", "remote") if name in desk.hand]
     if not there:
-        _store(desk, "local")
+        store_of(desk, "local")
     return [Call(f"schema_{name}", f"{name}.inspect") for name in there]
 
 
@@ -155,32 +141,13 @@ DIFF = ("key", "columns", "ignore", "tolerance", "limit", "ids", "base", "schema
 
 def _diff(desk: "Desk", words: Words) -> list[Call]:
     tables = words.get("tables") or None
-    return [Call("d", "sn.diff", _both(desk), {"tables": tables, **{name: words.get(name) for name in DIFF}})]
+    return [Call("d", "sn.diff", both(desk), {"tables": tables, **{name: words.get(name) for name in DIFF}})]
 
 
 def _last(desk: "Desk", target: str, verb: str) -> Words:
     """The options with which something was made that is in hand."""
     found = next((call for call in reversed(desk.calls) if (call.target, call.verb) == (target, verb)), None)
     return {} if found is None else found.words
-
-
-def policy(words: Words) -> Any:
-    """What `resolve=` is told: a policy, or the name of one with the columns of stamps that it goes by."""
-    rule, stamp = words.get("rule"), words.get("stamp")
-    if words.get("resolve") is not None or rule in (None, "", "nobody"):
-        return words.get("resolve")
-    if rule == "newest":
-        if not stamp:
-            raise PlanError(
-                "newest needs a column of stamps", hint="write updated_at, or hosts=last_seen, *=updated_at"
-            )
-        return newest(stamp)
-    if rule not in RULES:
-        raise PlanError(f"there is no rule {rule!r}", hint=f"rules are nobody, newest, {', '.join(RULES)}")
-    return RULES[rule]
-
-
-RULES: Mapping[str, Any] = {"take_local": take_local, "take_remote": take_remote, "insert_only": insert_only}
 
 
 def _choose(desk: "Desk", words: Words) -> list[Call]:
@@ -228,7 +195,7 @@ def _plan(desk: "Desk", words: Words) -> list[Call]:
         raise PlanError("nothing was compared yet", hint="compare first")
     only_local = desk.local is not None and desk.local.writable and not (desk.remote and desk.remote.writable)
     into = words.get("into") or ("local" if only_local else "remote")
-    target = _store(desk, into)
+    target = store_of(desk, into)
     if target.dialect == "frame":
         raise PlanError(f"{target.name} is a frame, and is not written", hint="plan into the database")
     told = {"resolve": policy(words), **{name: words.get(name) for name in ("deletes", "collisions")}}
@@ -249,7 +216,7 @@ def _identify(desk: "Desk", words: Words) -> list[Call]:
     if drawn.get("resolve") is not None:
         drawn["ask"] = desk.asked
     return [
-        Call("d", "sn.diff", _both(desk), {**before, "ids": ids}),
+        Call("d", "sn.diff", both(desk), {**before, "ids": ids}),
         Call("p", "sn.plan", (Name("d"),), {"into": Name(desk.target_name), **drawn}),
     ]
 
@@ -307,7 +274,7 @@ def _verify(desk: "Desk", words: Words) -> list[Call]:
 
 def _history(desk: "Desk", words: Words) -> list[Call]:
     if desk.target is None:
-        _store(desk, "remote")
+        store_of(desk, "remote")
     return [Call("runs", "sn.history", (Name(desk.target_name),))]
 
 
@@ -336,7 +303,7 @@ def _diagnose(desk: "Desk", words: Words) -> list[Call]:
     text = str(words.get("text") or "").strip()
     tables = words.get("tables") or None
     if not text:
-        return [Call("found", "sn.diagnose", _both(desk), {"tables": tables})]
+        return [Call("found", "sn.diagnose", both(desk), {"tables": tables})]
     return [Call("found", "sn.diagnose", (Pasted("message", text), *stores), {"tables": tables})]
 
 
@@ -349,37 +316,6 @@ def _migrate(desk: "Desk", words: Words) -> list[Call]:
         )
     told = {name: words.get(name) for name in ("types", "sql_values", "keep")}
     return [Call("p", "sn.migrate", (Name(desk.target_name), Name("found")), told)]
-
-
-def _look(desk: "Desk", words: Words) -> list[Call]:
-    into = Name("local" if words.get("direction") == "pull" else "remote")
-    told = {"resolve": policy(words), "collisions": words.get("collisions")}
-    return [
-        Call("d", "sn.diff", _both(desk), {"tables": words.get("tables") or None}),
-        Call("p", "sn.plan", (Name("d"),), {"into": into, **told}),
-    ]
-
-
-def _sync(desk: "Desk", words: Words) -> list[Call]:
-    both = _both(desk)
-    direction = words.get("direction") or "push"
-    written = {"push": ("remote",), "pull": ("local",), "both": ("local", "remote")}.get(direction)
-    if written is None:
-        raise PlanError(f"direction is {direction!r}", hint="push, pull or both")
-    # What both agreed on is kept in the SQLite file of the two, so that one is written too.
-    keeper = [name for name in ("local", "remote") if desk.hand[name].dialect == "sqlite"][:1]
-    for name in dict.fromkeys((*written, *keeper)):
-        if not desk.hand[name].writable:
-            raise PlanError(
-                f"{desk.hand[name].name} is written by a sync, and was opened to be read",
-                hint="connect it with writable=True",
-            )
-    told: dict[str, Any] = {"tables": words.get("tables") or None}
-    told |= {"direction": None if direction == "push" else direction}
-    told |= {"resolve": policy(words), "collisions": words.get("collisions")}
-    told |= {"allow": tuple(words.get("allow") or ()), "caller": CALLER, "approved_by": desk.by}
-    into = Name("local" if direction == "pull" else "remote")
-    return [Call("done", "sn.sync", both, told), Call("runs", "sn.history", (into,))]
 
 
 RULED = ("resolve", "rule", "stamp", "collisions")
@@ -405,9 +341,14 @@ ACTIONS: Mapping[str, Action] = {
         Action("apply", "plan", "Apply", _apply, ALLOWED, heavy=True),
         Action("verify", "plan", "Read it again", _verify),
         Action("migrate", "migrate", "Draw the migration", _migrate, ("types", "sql_values", "keep")),
-        Action("look", "sync", "Look at what it would do", _look, ("tables", "direction", *RULED)),
+        Action("look", "sync", "Look at what it would do", look, ("tables", "direction", *RULED, *PAYLOAD)),
         Action(
-            "sync", "sync", "Sync now", _sync, ("tables", "direction", *RULED, "allow", "confirm"), heavy=True
+            "sync",
+            "sync",
+            "Sync now",
+            sync,
+            ("tables", "direction", *RULED, *PAYLOAD, "allow", "confirm"),
+            heavy=True,
         ),
         Action("history", "history", "Show the runs", _history),
         Action("look_back", "history", "Look at what taking it back writes", _look_back, ("run",)),

@@ -66,6 +66,10 @@ def _key(text: str) -> Any:
     return {table.strip(): _names(columns) for table, _, columns in pairs}
 
 
+def _text(text: str) -> str | None:
+    return text.strip() or None
+
+
 def _number(text: str) -> int | None:
     if not text.strip():
         return None
@@ -158,7 +162,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field("side", "Side", "choice", lambda _: SIDES),
         Field("profile", "Profile", "choice", _profiles),
         Field("env", "Variable", "choice", lambda _: [("(none)", ""), *_plain(from_environment())]),
-        Field("path", "SQLite file", hint="cache.db"),
+        Field("path", "File", hint="cache.db, or rows: products.csv"),
         Field("timezone", "Zone of its stamps", hint="UTC", read=_mapping),
         Field("writable", "May be written", "check"),
     ),
@@ -193,6 +197,10 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     "sync": (
         Field("direction", "Direction", "choice", lambda _: WAYS),
         RULE, STAMP, COLLISIONS,
+        Field("key", "Key", hint="hosts=name; orders=a, b", read=_key),
+        Field("touch", "Rows from outside: stamp", hint="last_synced_at", read=_names),
+        Field("history_table", "Keep its history in", hint="integration_sync_history", read=_text, actions=("sync",)),
+        Field("rest", "Leave out rows that cannot be written", "check", read=lambda on: on or None, actions=("sync",)),
         Field("allow", "Allow", "many", lambda _: _plain(["deletes", "many_changes"]), read=tuple, actions=("sync",)),
         Field("confirm", CONFIRM.label, hint=CONFIRM.hint, actions=("sync",)),
     ),

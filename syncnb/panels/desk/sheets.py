@@ -65,7 +65,7 @@ def effects(desk: "Desk") -> Effects | None:
         return None
     names = ("inserts", "updates", "deletes", "unchanged", "rejected")
     counts: dict[str, dict[str, int]] = {table.name: {"unchanged": table.counts.same} for table in d.tables}
-    for block in (block for block in plan.blocks if not block.role):
+    for block in (block for block in plan.blocks if not block.role and not block.only_touches):
         there = counts.setdefault(block.table, {})
         there[f"{block.verb}s"] = there.get(f"{block.verb}s", 0) + len(block)
     left = [(block.table, len(block)) for block in plan.undecided] + [(row.table, 1) for row in plan.open]
@@ -88,13 +88,16 @@ def outcome(desk: "Desk") -> tuple[str, bool]:
         return f"{desk.busy} is going on: {at.what}{rows}".rstrip(": "), False
     if desk.error is not None:
         return f"{visible(desk.error.message)} ({visible(desk.error.hint)})", True
-    if desk.last in ("apply", "undo") and (bad := _badly_ended(desk)):
+    if desk.last in ("apply", "undo", "sync") and (bad := _badly_ended(desk)):
         return bad, True
     return (f"done: {visible(desk.calls[-1].line[:200])}" if desk.calls else "nothing was pressed yet"), False
 
 
 def _badly_ended(desk: "Desk") -> str:
     """What is not as it was meant after a run that raised nothing: rows that were refused, a proof that fails."""
+    if desk.last == "sync":
+        done = desk.hand["done"]
+        return visible(done.line) if not done else ""
     report, proof = desk.report, desk.proof
     if report is not None and report.status in ("refused", "unknown"):
         why = "; ".join(f"{each.table} {each.key}: {each.sentence}" for each in report.results[:3])
