@@ -41,5 +41,7 @@ def alike(
     batch = pa.RecordBatch.from_arrays(list(values), names=list(rule.columns))
     try:
         yield from probe.trial(table, batch).repeated(found[0])
-    except ReadError:  # a value that the column cannot hold: it is refused when it is written
-        return
+    except ReadError as problem:
+        if not (problem.sqlstate or "").startswith(("22", "42501")):
+            raise
+        # A value that the column cannot hold, or a right that lacks: it is refused when it is written.

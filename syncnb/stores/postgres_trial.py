@@ -20,12 +20,12 @@ __all__ = ["PostgresTrial"]
 
 ROW = '"#"'
 """The number of a row, under a name that no column is likely to have."""
-COLLATIONS = """
-SELECT a.attname, format('%%I.%%I', n.nspname, c.collname)
+COLLATIONS = f"""
+SELECT a.attname, format('%I.%I', n.nspname, c.collname)
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
 JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
-WHERE a.attrelid = %s::regclass AND NOT a.attisdropped
+WHERE a.attrelid = {VALUE}::regclass AND NOT a.attisdropped
 """
 Ask = Callable[[str, Any], list[tuple[Any, ...]]]
 

@@ -18,7 +18,7 @@ from tests.faults.proving import edited, fault, pattern
 from tests.faults.proxy import proxied
 
 PG = "postgresql"
-KEPT: list[object] = []
+KEPT: list[Any] = []
 """What is kept open on purpose, while the handling that closes it is away."""
 
 
@@ -372,26 +372,23 @@ def test_a_serialization_failure(place: Place) -> object:
 @fault(
     14,
     without={
-        "syncnb.stores.postgres.PostgresReader.close": lambda reader: KEPT.append(reader),
-        "syncnb.stores.postgres.PostgresStore.reading": edited(
-            "        connection.close()", "        globals().setdefault('_left', []).append(connection)"
-        ),
+        "syncnb.stores.postgres.PostgresReader.close": lambda reader: None,
+        "syncnb.stores.postgres.keep": lambda parameters, connection: KEPT.append(connection),
     },
     good=("nothing is open", "applied"),
-    harm=pattern(r"\('[1-9] sessions idle in a transaction', 'applied'\)"),
+    harm=pattern(r"\('[0-9]+ sessions idle in a transaction', 'applied'\)"),
 )
 def test_nothing_is_open_while_a_person_reads(place: Place) -> object:
     local, remote = place.pair(PG, DDL, local=["1, 1"], remote=["1, 0"])
     p = planned(local, remote)
     p.preview()
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
-    idle = place.value(remote, query)
+    idle = place.value(
+        remote,
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
+    )
     told = said(lambda: sn.apply(p, remote))
-    from syncnb.stores import postgres
-
-    for connection in vars(postgres).pop("_left", ()):
-        connection.close()
-    KEPT.clear()
+    while KEPT:
+        KEPT.pop().close()
     return f"{idle} sessions idle in a transaction" if idle else "nothing is open", told
 
 

@@ -212,7 +212,7 @@ def test_nulls_are_distinct_there(place: Place) -> object:
 
 @fault(
     50,
-    without={"syncnb.applying.writing._of_a_row": lambda problem: False},
+    without={"syncnb.applying.writing._of_a_row": lambda *_: False},
     good=(
         "refused; FORBIDDEN no partition of t takes a row",
         "applied; FORBIDDEN no partition of t takes a row",

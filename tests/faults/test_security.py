@@ -58,9 +58,10 @@ def test_sql_in_names_and_values(place: Place) -> object:
 @fault(
     72,
     without={
+        "syncnb.stores.sqlite.SQLiteReader._bulk": lambda *_: None,
         "syncnb.stores.sqlite._select": lambda table, columns, order, where="": (
             f"SELECT {', '.join(map(unquoted, columns))} FROM t"
-        )
+        ),
     },
     good="SchemaError",
     harm="['no_such_col', 'no_such_col']",

@@ -307,7 +307,7 @@ def test_a_number_is_rounded(place: Place) -> object:
 
 @fault(
     38,
-    without={"syncnb.applying.running._advanced": lambda *_: iter(())},
+    without={"syncnb.applying.running.advanced": lambda *_: iter(())},
     good=("applied", [(1, 5, 10), (7, 6, 12)], "8"),
     harm=("applied", [(1, 5, 10), (7, 6, 12)], "1"),
 )
