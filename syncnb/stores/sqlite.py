@@ -19,7 +19,7 @@ from syncnb.stores.filtering import pushed
 from syncnb.stores.port import BATCH_ROWS, Identity
 from syncnb.stores.sqlite_bulk import MOST_COLUMNS, Bulk
 from syncnb.stores.sqlite_catalogue import read_schema
-from syncnb.stores.sqlite_errors import connect_error, missing_error, read_error
+from syncnb.stores.sqlite_errors import Telling, connect_error, missing_error, read_error
 from syncnb.stores.sqlite_seeking import holding
 from syncnb.values.raw import BadText, concat, from_python, to_python
 from syncnb.watching import watched
@@ -129,21 +129,15 @@ def open_file(
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,  # for `interrupt`; everything else stays in one thread
+            factory=Telling,
         )
         for statement in settings:
             connection.execute(statement).fetchall()
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except sqlite3.Error as error:
         if connection is not None:
             connection.close()
-        raise problem(error if isinstance(error, sqlite3.Error) else _damaged()) from None
+        raise problem(error) from None
     return connection
-
-
-def _damaged() -> sqlite3.DatabaseError:
-    """What SQLite says of a catalogue whose names are no UTF-8: Python fails to decode the words themselves."""
-    error = sqlite3.DatabaseError("malformed database schema (a name in it is not UTF-8)")
-    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"
-    return error
 
 
 class SQLiteReader:

@@ -4,10 +4,11 @@ import difflib
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from syncnb.errors import ConnectError, ReadError
 
-__all__ = ["connect_error", "missing_error", "read_error"]
+__all__ = ["Telling", "connect_error", "missing_error", "read_error"]
 
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGED = "restore it from a copy, or save what is left with `sqlite3 FILE .recover | sqlite3 saved.db`"
@@ -24,6 +25,19 @@ OTHER_FILES = (
     (b"PGDMP", "a dump of PostgreSQL", "load it with pg_restore and connect to that database"),
     (b"** This file contains an SQLite 2", "a SQLite 2 file", "convert it with the old `sqlite` program"),
 )
+
+
+class Telling(sqlite3.Connection):
+    """A connection whose errors are SQLite's, also where it quotes names of a damaged catalogue that are no UTF-8."""
+
+    def execute(self, *told: Any) -> sqlite3.Cursor:
+        """One statement. Python itself fails to decode the words of such an error, wherever in the catalogue it is met."""
+        try:
+            return super().execute(*told)
+        except UnicodeDecodeError:
+            problem = sqlite3.DatabaseError("malformed database schema (a name in it is not UTF-8)")
+            problem.sqlite_errorcode, problem.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"
+        raise problem
 
 
 def missing_error(path: Path) -> ConnectError:

@@ -190,7 +190,7 @@ RUNS = (
     ),
     Mutant(
         "a run is settled while its backend is at it",
-        ((JOURNAL + "recording.py", "    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(name))))", "    return True or name"),),
+        ((JOURNAL + "recording.py", "    return bool(connection.scalar(select(func.pg_catalog.pg_try_advisory_xact_lock(name))))", "    return True or name"),),
         ("tests/test_journal.py::test_a_run_whose_plan_is_still_locked_is_left_alone",),
         "assert [",
     ),
