@@ -56,14 +56,14 @@ def required_grants(
 
 
 def _grants(needs: "_Needs", role: str, reader: "PostgresReader | None") -> Grants:
-    from syncnb.stores.postgres_grants import grant_text, held, is_superuser
+    from syncnb.stores.postgres_grants import grant_text, held
 
     found = _merged([*needs.surroundings(), *needs.tables(), *needs.journal()])
     notes = [*needs.notes()]
     known: Mapping[Grant, bool] = {}
     if reader is not None:
         known = {each: held(reader, each) for each in found}
-        if is_superuser(reader):
+        if reader.unbounded():
             notes.append(
                 "this store connects as a superuser, whom no right and no policy stops, and whose rights every "
                 "trigger runs with: a role with these grants is safer"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from syncnb.schema import Table
     from syncnb.stores.postgres import PostgresReader
 
-__all__ = ["grant_text", "held", "is_superuser", "object_text", "sequences_behind"]
+__all__ = ["grant_text", "held", "object_text", "sequences_behind"]
 
 HELD = {
     "DATABASE": "SELECT has_database_privilege(%s::text, %s::text)",
@@ -52,12 +52,6 @@ def held(reader: "PostgresReader", grant: Grant) -> bool:
         told.append(list(grant.columns))
     query = HELD["COLUMNS" if grant.columns else grant.kind]
     return bool(reader.asked(query, told, object_text(grant))[0])
-
-
-def is_superuser(reader: "PostgresReader") -> bool:
-    """Whether this connection is one that no right and no policy stops."""
-    query = "SELECT current_setting('is_superuser') = 'on' AND current_user IS NOT NULL"
-    return bool(reader.asked(query, (), "the role")[0])
 
 
 def sequences_behind(
