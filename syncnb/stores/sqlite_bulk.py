@@ -98,8 +98,8 @@ class _Column:
             text = f"ifnull({name}, '')" if self._nullable else name
             return f"group_concat({text}, ',')", _other(name, "integer"), "NULL", given
         if self._only is str:
-            text = f"ifnull({name}, ?2)" if self._nullable else name
-            return f"group_concat({text}, ?1)", _other(name, "text"), "NULL", given
+            text = f"ifnull({name}, :null)" if self._nullable else name
+            return f"group_concat({text}, :between)", _other(name, "text"), "NULL", given
         if (unit := self._unit) is not None:
             # Of n/100 only the n is told, and that n/100 is this very number, so that no text of a real is trusted.
             whole = f"CAST({name} * {unit:d} + ({name} >= 0) - 0.5 AS INTEGER)"
@@ -262,12 +262,13 @@ class Bulk:
         asked = ", ".join(part for column in self._columns for part in column.asked)
         query = (
             f"SELECT count(*), {asked} FROM {self._table} AS t NOT INDEXED "  # noqa: S608
-            f"WHERE {self._rowid} BETWEEN ?3 AND ?4"
+            f"WHERE {self._rowid} BETWEEN :first AND :last"
         )
         try:
-            rows, *found = self._asked(query, (BETWEEN, NULL, *within))
-            told = [found[at : at + 4] for at in range(0, len(found), 4)]
-            arrays = [column.read(rows, *part) for column, part in zip(self._columns, told, strict=True)]
+            told = {"between": BETWEEN, "null": NULL, "first": within[0], "last": within[1]}
+            rows, *found = self._asked(query, told)
+            parts = [found[at : at + 4] for at in range(0, len(found), 4)]
+            arrays = [column.read(rows, *part) for column, part in zip(self._columns, parts, strict=True)]
         except _Unread:
             return None
         apart = [at for at, column in enumerate(self._columns) if column.by_cell]
@@ -276,7 +277,7 @@ class Bulk:
                 arrays[at] = array
         return pa.RecordBatch.from_arrays(arrays, names=self._names)
 
-    def _asked(self, query: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    def _asked(self, query: str, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """One row, text as bytes. Raises _Unread where a value would be too long."""
         before = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
         try:
