@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-from syncnb.stores.port import Reader
+from syncnb.stores.port import BATCH_ROWS, Reader
 from syncnb.stores.row_digests import (
     COUNTED,
     HALF,
@@ -35,6 +35,8 @@ FEW = 8
 
 KEPT = 4_000_000
 """Rows up to which tags and digests are kept, 16 bytes each, so that no row is read a second time for them."""
+LARGE = 8 * 2**20
+"""Bytes of rows that are not gathered any further before they are hashed."""
 AHEAD = 2
 """Batches that are read and wait to be hashed."""
 
@@ -140,9 +142,9 @@ class ReadDigester:
         else:
             keys = self._keys(lambda key: np.isin(self._placed_alone(key)[0], tags))
         if len(keys[0]):
-            for batch in self._chosen(keys):
-                hashes = self._hashes(self._imaged(range(len(self.names)), batch.columns))
-                columns = [*batch.columns, *map(pa.array, hashes)]
+            for read in _gathered(self._chosen(keys)):
+                hashes = self._hashes(self._imaged(range(len(self.names)), read))
+                columns = [*read, *map(pa.array, hashes)]
                 yield pa.RecordBatch.from_arrays(columns, names=[*self.names, *HASHES])
 
     def ruled(self, columns: Columns) -> Numbers:
@@ -204,6 +206,22 @@ class ReadDigester:
             return tags, _by_run(tags >> TOGETHER, seed) & mask
         tags = text_hashes(joined([text for image in images for text in image.parts]), [seed])[0]
         return tags, tags & mask
+
+
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.Array]]:
+    """The columns of many small batches in a few large ones, because hashing costs little more for many rows."""
+    parts: list[pa.RecordBatch] = []
+    for batch in batches:
+        parts.append(batch)
+        if sum(part.num_rows for part in parts) >= BATCH_ROWS or sum(part.nbytes for part in parts) >= LARGE:
+            yield _put_together(parts)
+            parts = []
+    if parts:
+        yield _put_together(parts)
+
+
+def _put_together(parts: Sequence[pa.RecordBatch]) -> list[pa.Array]:
+    return [concat(columns) for columns in zip(*(part.columns for part in parts), strict=True)]
 
 
 def _by_run(numbers: Numbers, seed: int) -> Numbers:
