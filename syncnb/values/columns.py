@@ -42,8 +42,8 @@ def compare(rule: Rule, local: pa.Array, remote: pa.Array, tolerance: Decimal | 
     here, there = (side.is_valid().to_numpy(zero_copy_only=False) for side in (local, remote))
     cells = Cells(here != there, np.zeros(len(local), dtype=np.bool_), 0)
     rest: Mask = here & there
-    if rule.same_bytes and local.type == remote.type and local.type not in (MIXED, pa.null()):
-        rest &= ~arrays.equal(local, remote)
+    if rule.same_bytes and local.type == remote.type and local.type != pa.null():
+        rest &= ~(_one_value(local, remote) if local.type == MIXED else arrays.equal(local, remote))
     if not rest.any():
         return cells
     left = np.flatnonzero(rest)
@@ -57,6 +57,17 @@ def compare(rule: Rule, local: pa.Array, remote: pa.Array, tolerance: Decimal | 
             return cells
     _one_by_one(rule, (local, remote), left, tolerance, cells)
     return cells
+
+
+def _one_value(local: pa.Array, remote: pa.Array) -> Mask:
+    """Where two cells of columns of several kinds are of one kind, and the same."""
+    found = np.zeros(len(local), np.bool_)
+    for ours, theirs in zip(local.flatten(), remote.flatten(), strict=True):
+        if ours.null_count < len(ours) and theirs.null_count < len(theirs):
+            found |= (
+                arrays.equal(ours, theirs) & arrays.mask(ours.is_valid()) & arrays.mask(theirs.is_valid())
+            )
+    return found
 
 
 def _written_alike(local: pa.Array, remote: pa.Array) -> Mask:
