@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 import syncnb as sn
-from syncnb import embedded
+from syncnb import clock, embedded
 from syncnb.examples import homes
 from syncnb.examples.tour import rows
 from syncnb.steps.hazards import HAZARDS
@@ -206,7 +207,8 @@ def test_the_root_servers_are_the_real_ones(data_home: Path) -> None:
 
 def test_an_unknown_name_tells_those_there_are() -> None:
     with pytest.raises(
-        sn.SyncnbError, match=r"there is no demo 'tuor'. Hint: demos: conflict_audit, id_collisions, .*, tour"
+        sn.SyncnbError,
+        match=r"there is no demo 'tuor'. Hint: demos: a_week_later, conflict_audit, id_collisions, .*, tour",
     ):
         sn.demo("tuor")
 
@@ -233,6 +235,23 @@ def test_without_postgresql_a_second_file_stands_in(found: sn.Diff) -> None:
         told = other[table_name].explain(key, column)
         assert told.same
         assert told.local.value != told.remote.value
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_demo_may_have_a_past(engine: Literal["sqlite", "postgresql"]) -> None:
+    if engine == "postgresql" and not embedded.available():
+        pytest.skip(embedded.missing())
+    local, remote = sn.demo("a_week_later", remote=engine)
+    runs = sn.history(remote).frame
+    assert [f"{day:%a %H:%M}" for day in runs["started"]] == ["Mon 09:10", "Tue 18:40", "Thu 09:05"]
+    assert runs["approved_by"].tolist() == ["ann", "ben", "ann"]
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)  # the past is over
+    [line] = [line for line in sn.verify(2, remote).lines if line.ok is False]
+    assert (line.what, line.found) == ("hosts: rows are as they were written", "4/6, not 402, 404")
+    undone = sn.apply(sn.undo(2, remote), remote)
+    assert [(o.table, o.key) for o in undone.results] == [("hosts", "402"), ("hosts", "404")]
+    assert undone.status == "refused"
+    assert sn.diff(local, remote)["hosts"].counts.only_remote == 0
 
 
 Run = Callable[..., "subprocess.Popen[str]"]

@@ -701,7 +701,7 @@ def test_the_verb_tells_what_would_be_lost_and_takes_it_away_when_told(
     at(monkeypatch, later)
     assert sn.purge(remote, before=NOON).runs == ()
     told = sn.purge(sn.connect(place), before=later)
-    assert repr(told).startswith("1 run that finished before 2026-03-02 12:00 UTC would lose their undo")
+    assert repr(told).startswith("1 run that finished before 2026-03-02 12:00 UTC would lose its undo")
     assert len(sn.undo(r, remote)) == 1
     with pytest.raises(sn.WriteError, match="read-only"):
         sn.purge(sn.connect(place), before=later, dry_run=False)

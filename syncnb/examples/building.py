@@ -6,23 +6,28 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeAlias, cast
 
 from sqlalchemy import insert
 
-from syncnb import embedded, journal
+from syncnb import clock, embedded, journal
+from syncnb.applying import apply
+from syncnb.comparing.diffing import diff
 from syncnb.connecting import connect
 from syncnb.errors import ConnectError, SyncnbError
-from syncnb.examples.filling import drift_postgres, drift_sqlite, fill_postgres, fill_sqlite
+from syncnb.examples.filling import Events, fill_postgres, fill_sqlite, happen_postgres, happen_sqlite
 from syncnb.examples.homes import fresh_database, fresh_folder
-from syncnb.examples.scene import PastRun, Scene, Side
+from syncnb.examples.scene import PastRun, Repair, Scene, Side
 from syncnb.journal.tables import tables_of
+from syncnb.planning import plan
 from syncnb.stores.port import Store, WritableStore
 from syncnb.stores.postgres import PostgresStore
 from syncnb.stores.sqlite import SQLiteStore
 from syncnb.syncing import agree
 
 __all__ = ["demo"]
+
+Happen: TypeAlias = Callable[[Events], None]
 
 
 def demo(name: str = "tour", *, remote: Literal["sqlite", "postgresql"] | None = None) -> tuple[Store, Store]:
@@ -38,11 +43,15 @@ def demo(name: str = "tour", *, remote: Literal["sqlite", "postgresql"] | None =
     folder = fresh_folder()
     path = folder / scene.local.name
     fill_sqlite(path, scene.local)
-    made, drift = _remote(scene, folder, remote or ("sqlite" if scene.remote_file else "postgresql"))
+    made, happen = _remote(scene, folder, remote or ("sqlite" if scene.remote_file else "postgresql"))
+    for repair in scene.repairs:
+        happen_sqlite(path, repair.local)
+        happen(repair.remote)
+        _repaired(repair, connect(path, timezone="UTC"), made)
     if scene.agreed:
         agree(connect(path, writable=True, timezone="UTC"), made)
-    drift_sqlite(path, scene.local)
-    drift()
+    happen_sqlite(path, scene.local.drift)
+    happen(_side(scene, made.dialect).drift)
     if scene.past:
         _remember(made, scene)
     return connect(path, timezone="UTC"), made
@@ -56,8 +65,19 @@ def _scene(name: str) -> Scene:
     return cast(Scene, import_module(f"{__package__}.{name}").SCENE)
 
 
-def _remote(scene: Scene, folder: Path, engine: str) -> tuple[Store, Callable[[], None]]:
-    """The remote as both sides once had it, and what makes it drift."""
+def _repaired(repair: Repair, local: Store, remote: Store) -> None:
+    """The flow of every repair, on that day."""
+    with clock.standing_at(repair.at):
+        found = diff(local, remote, progress=False)
+        drawn = plan(found, into=remote, resolve=repair.resolve, deletes=repair.deletes)
+        allowed = {hazard.name for hazard in drawn.hazards}
+        apply(
+            drawn, remote, allow=sorted(allowed), caller=repair.caller, approved_by=repair.by, progress=False
+        )
+
+
+def _remote(scene: Scene, folder: Path, engine: str) -> tuple[Store, Happen]:
+    """The remote as both sides once had it, and what makes something happen to it."""
     if engine == "sqlite":
         return _file(scene, folder)
     missing = embedded.missing()
@@ -67,24 +87,28 @@ def _remote(scene: Scene, folder: Path, engine: str) -> tuple[Store, Callable[[]
         except ConnectError as problem:
             missing = problem.message
     note = f"a second SQLite file stands in for PostgreSQL: {missing}"
-    store, drift = _file(scene, folder)
-    return replace(store, notes=(note,)), drift
+    store, happen = _file(scene, folder)
+    return replace(store, notes=(note,)), happen
 
 
-def _file(scene: Scene, folder: Path) -> tuple[SQLiteStore, Callable[[], None]]:
-    side = scene.remote_file or scene.remote
+def _side(scene: Scene, dialect: str) -> Side:
+    return scene.remote if dialect == "postgresql" else scene.remote_file or scene.remote
+
+
+def _file(scene: Scene, folder: Path) -> tuple[SQLiteStore, Happen]:
+    side = _side(scene, "sqlite")
     path = folder / f"{side.name}.db"
     fill_sqlite(path, side, as_postgres=scene.remote_file is None)
     zone = "UTC" if scene.remote_file else None
-    return cast(SQLiteStore, connect(path, writable=True, timezone=zone)), partial(drift_sqlite, path, side)
+    return cast(SQLiteStore, connect(path, writable=True, timezone=zone)), partial(happen_sqlite, path)
 
 
-def _database(side: Side) -> tuple[Store, Callable[[], None]]:
+def _database(side: Side) -> tuple[Store, Happen]:
     url = fresh_database(side.name)
     fill_postgres(url, side)
     # The name on the server has a number where it is not the first demo of this process.
     store = replace(cast(PostgresStore, connect(url, writable=True)), name=side.name)
-    return store, partial(drift_postgres, url, side)
+    return store, partial(happen_postgres, url)
 
 
 def _remember(store: Store, scene: Scene) -> None:

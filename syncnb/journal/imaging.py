@@ -108,8 +108,10 @@ class Purge:
         if not self.runs:
             return f"no run finished before {day} has images left: nothing to purge"
         numbers = ", ".join(map(str, self.runs))
-        fate = "can no longer be undone" if self.done else "would lose their undo (nothing is purged yet)"
-        count = "1 run that" if len(self.runs) == 1 else f"{len(self.runs):,} runs that"
+        one = len(self.runs) == 1
+        undo = "its undo" if one else "their undo"
+        fate = "can no longer be undone" if self.done else f"would lose {undo} (nothing is purged yet)"
+        count = "1 run that" if one else f"{len(self.runs):,} runs that"
         return f"{count} finished before {day} {fate}: {numbers}"
 
 

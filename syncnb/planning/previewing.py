@@ -143,14 +143,21 @@ def plan_sheet(plan: "Plan") -> Sheet:
     notes = [f"… {total - len(lines):,} more: see .preview()"] if total > len(lines) else []
     notes += [f"hazard {h.name} in {h.table}: {h.what}; allow=({h.name!r},)" for h in plan.hazards]
     undecided = sum(map(len, plan.undecided))
-    notes += (
-        [f"{undecided:,} rows are open: nobody decided them (resolve=, or p.decide)"] if undecided else []
-    )
-    same = sum(plan.unchanged.values())
-    notes += [f"{same:,} rows are unchanged"] if same else []
-    notes += [f"{len(plan.open):,} rows cannot be written: see .preview()"] if plan.open else []
+    same, kept = sum(plan.unchanged.values()), sum(row.decision == "keep" for row in plan.open)
+    for n, what in (
+        (undecided, "open: nobody decided {} (resolve=, or p.decide)"),
+        (same, "unchanged"),
+        (kept, "left as decided"),
+    ):
+        notes += [f"{_rows(n)} {what.format('it' if n == 1 else 'them')}"] if n else []
+    stuck = len(plan.open) - kept
+    notes += [f"{stuck:,} row{'s' * (stuck != 1)} cannot be written: see .preview()"] if stuck else []
     notes += plan.notes
     return Sheet(f"plan into {plan.target.name}: {told}", SHOWN if rows else (), rows, notes)
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
 SHOWN = ("step", "table", "verb", "key", "column", "before", "after", "why", "decision")

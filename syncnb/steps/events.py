@@ -94,7 +94,10 @@ class Report:
             [Cell(table), *(Cell(str(n.get(name, 0)), "number") for name in COUNTS)]
             for table, n in self.totals.items()
         ]
-        notes = [f"{o.table} {o.key} ({o.verb}): {o.sentence}. {o.detail}" for o in self.results[:IN_SIGHT]]
+        notes = [
+            f"{o.table} {o.key} ({o.verb}): {o.sentence}. {o.detail}".rstrip()
+            for o in self.results[:IN_SIGHT]
+        ]
         more = len(self.results) - IN_SIGHT
         notes += [f"… {more:,} more: see .outcomes"] if more > 0 else []
         if self.lost:

@@ -39,6 +39,8 @@ __all__ = ["verify"]
 Key = tuple[Any, ...]
 LOOKED_UP = 20_000
 """So many rows are looked up by their keys; for more the whole table is read."""
+NAMED = 5
+"""So many keys of rows that are not as they were written stand in the proof."""
 Digest = tuple[str, str, str]
 """Of a whole table: its label, when it was so, and `rows:digest`."""
 
@@ -146,16 +148,24 @@ def _as_written(reader: Reader, table: Table, images: list[Block]) -> Iterator[L
         wanted |= _last_state(image, key, columns, rules)
     found = _rows(reader, table, columns, key, rules, wanted.keys(), _told_keys(images, key))
     written = {k: row for k, row in wanted.items() if row is not None}
-    good = sum(k in found and _same(rules, row, found[k]) for k, row in written.items())
+    other = [row for k, row in written.items() if k not in found or not _same(rules, row, found[k])]
     if written:
-        what = f"{table.label}: rows are as they were written"
-        yield Line(
-            good == len(written), what, f"{len(written):,}/{len(written):,}", f"{good:,}/{len(written):,}"
-        )
+        what, rows = f"{table.label}: rows are as they were written", f"{len(written):,}"
+        told = f"{len(written) - len(other):,}/{rows}"
+        if other:
+            at = [columns.index(name) for name in key]
+            told += f", not {_named([[as_text(row[place], rules[place]) for place in at] for row in other])}"
+        yield Line(not other, what, f"{rows}/{rows}", told)
     gone = [k for k, row in wanted.items() if row is None]
     if gone:
         left = sum(k in found for k in gone)
         yield Line(not left, f"{table.label}: deleted rows are gone", "0 left", f"{left:,} left")
+
+
+def _named(keys: Sequence[Sequence[str]]) -> str:
+    """The first of these keys, as a person reads them."""
+    shown = [key[0] if len(key) == 1 else f"({', '.join(key)})" for key in keys[:NAMED]]
+    return ", ".join(shown) + (f", … ({len(keys):,} in all)" if len(keys) > NAMED else "")
 
 
 def _last_state(

@@ -209,7 +209,7 @@ def test_purging_tells_first(desk: Desk) -> None:
     desk.main("apply PLAN REMOTE")
     code, out, err = desk.main("purge REMOTE --before 2100-01-31")
     assert (code, lines(err)) == (0, ["note: --apply takes the images away"])
-    assert out.startswith("1 run that finished before 2100-01-31 00:00 UTC would lose their undo")
+    assert out.startswith("1 run that finished before 2100-01-31 00:00 UTC would lose its undo")
     assert desk.main("undo 1 REMOTE")[0] == 0
     code, out, err = desk.main("purge REMOTE --before 2100-01-31T00:00+01:00 --apply")
     assert (code, err) == (0, "")
