@@ -88,6 +88,7 @@ KEYS: dict[str, tuple[list[Any], pa.DataType, int, str, list[int], tuple[str, st
     "all of 64 bits": ([-SPAN, 0, SPAN - 1], pa.int64(), 4, "by value", [0, 2, 3], (str(-SPAN), str(SPAN - 1))),
     "past what a float holds": ([2**53, 2**53 + 1], pa.int64(), 2, "by value", [0, 1], (str(2**53), str(2**53 + 1))),
     "days": ([date(2026, 1, 1), date(2026, 1, 4)], pa.date32(), 2, "by value", [0, 1], ("2026-01-01", "2026-01-04")),
+    "moments, by whole hours": ([datetime(2026, 1, 1, 5), datetime(2026, 1, 3, 9, 30)], pa.timestamp("us", "UTC"), 10, "by value", [0, 8], ("2026-01-01 05:00:00Z", "2026-01-03 09:30:00Z")),
     "stamps": ([datetime(2026, 1, 1), datetime(2026, 1, 2)], pa.timestamp("us"), 3, "by value", [0, 2], ("2026-01-01 00:00:00", "2026-01-02 00:00:00")),
     "text by its letters": (["user-z", "user-a", "user-b"], pa.string(), 10, "as in a dictionary", [9, 0, 5], ("user-a", "user-z")),
     "text, shorter first": (["ab", "a", "abc"], pa.string(), 3, "as in a dictionary", [1, 0, 2], ("a", "abc")),

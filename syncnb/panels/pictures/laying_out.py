@@ -63,18 +63,45 @@ def _by_value(keys: pa.Array, most: int) -> tuple[Places, tuple[tuple[str, str],
     raw = keys.cast(pa.int32()) if pa.types.is_date32(keys.type) else keys
     values = np.ascontiguousarray(raw.cast(pa.int64()).to_numpy(zero_copy_only=False))
     first, last = int(values.min()), int(values.max())
-    step = -(-(last - first + 1) // most)
+    step = _round(-(-(last - first + 1) // most), raw.type)
     # Unsigned: from the least to the greatest integer of 64 bits is more than a signed one can hold.
     away = values.view(np.uint64) - np.uint64(first % 2**64)
     slots = (away // np.uint64(step)).astype(np.int64)
     starts = range(first, last + 1, step)
-    shown = _shown(keys.type)
+    shown = _shown(keys.type, whole=not any(value % _second(raw.type) for value in (first, last, step)))
     return slots, tuple((shown(start), shown(min(start + step - 1, last))) for start in starts)
 
 
-def _shown(kind: pa.DataType) -> Callable[[int], str]:
+SECONDS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+STEPS = (86_400, 3_600, 60, 1)
+"""Seconds: a bar of stamps reaches over so many, or a multiple, where it reaches over more."""
+
+
+def _second(kind: pa.DataType) -> int:
+    return SECONDS[kind.unit] if pa.types.is_timestamp(kind) else 1
+
+
+def _round(step: int, kind: pa.DataType) -> int:
+    """A step of stamps that a person can read: whole days, else whole hours, minutes, seconds."""
+    if not pa.types.is_timestamp(kind):
+        return step
+    unit = next((n * _second(kind) for n in STEPS if n * _second(kind) <= step), 1)
+    return -(-step // unit) * unit
+
+
+def _shown(kind: pa.DataType, *, whole: bool) -> Callable[[int], str]:
+    """How a value is written; `whole` seconds are written as such, up to the last one of a bar."""
     if pa.types.is_integer(kind):
         return str
+    if pa.types.is_timestamp(kind):
+        zone = "" if kind.tz is None else "Z"
+        second = _second(kind) if whole else 1
+
+        def stamp(value: int) -> str:
+            moment = pa.array([value // second * second], pa.int64()).cast(pa.timestamp(kind.unit))
+            return f"{moment[0].as_py()}{zone}"
+
+        return stamp
     counted = pa.int32() if pa.types.is_date32(kind) else pa.int64()
     return lambda value: str(pa.array([value], counted).cast(kind)[0].as_py())
 
