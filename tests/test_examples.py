@@ -374,8 +374,11 @@ def test_a_server_that_does_not_start_is_said(run: Run, tmp_path: Path) -> None:
     assert "stands in for PostgreSQL: " in notes
 
 
-def test_the_readme_shows_what_its_python_prints(tour: Pair, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_readme_shows_what_its_python_prints(
+    tour: Pair, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Its blocks run one after the other; a block of text beneath one is what it prints."""
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.+?)```(?:\n\n```text\n(.+?)```)?", README, re.DOTALL)
     names: dict[str, Any] = {}
     printed = []
@@ -384,8 +387,20 @@ def test_the_readme_shows_what_its_python_prints(tour: Pair, capsys: pytest.Capt
         printed.append(capsys.readouterr().out)
         assert printed[-1] == (shown or printed[-1]), code
     assert len([shown for _, shown in blocks if shown]) == README.count("```text\n") == 3
-    assert "1 h (a time zone?)" in printed[2]
-    assert "plan into inventory: 3 to insert, 2 to update" in printed[3]
+    assert sum("rule: Dates and stamps" in text for text in printed) == 1
+    assert sum("plan into inventory: 3 to insert, 2 to update" in text for text in printed) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"differences.csv", "plan.json"}
+    how = README.partition("## How do I")[2].partition("\n## ")[0]
+    entries = [entry.splitlines() for entry in re.split(r"^# … .+\n", how, flags=re.MULTILINE)[1:]]
+    lines = [sum(bool(line) and line[0] not in "`*[" for line in entry) for entry in entries]
+    assert len(entries) >= 15
+    assert max(lines) <= 4, "an answer is short"
+
+
+def test_the_readme_leads_to_every_notebook() -> None:
+    table = README.partition("## Notebooks")[2].partition("\n## ")[0]
+    there = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == there
 
 
 def test_the_repair_of_the_readme_is_taken_back(tour: Pair) -> None:

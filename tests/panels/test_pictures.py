@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -564,3 +565,18 @@ def test_a_server_and_a_file(bench: Workbench) -> None:
     alike = replace(table, clocks_apart=timedelta(0))
     c = sn.clock_picture(alike, "at", threshold=timedelta(seconds=1))
     assert c.totals == {"remote is newer": 2, "too close": 1}
+
+
+@pytest.mark.parametrize(
+    ("last", "ticks"),
+    [("2026-03-05 06:00:00", {"2026-03-02", "2026-03-03", "2026-03-04"}), ("2026-03-01 14:00:00", {"07:57", "10:03", "12:00"})],
+    ids=["days", "hours of one day"],
+)  # fmt: skip
+def test_stamps_between_the_ends_are_days_or_hours(last: str, ticks: set[str]) -> None:
+    frames = [
+        pd.DataFrame({"at": pd.to_datetime(["2026-03-01 06:00:00", last]), "n": n}) for n in ([1, 2], [3, 4])
+    ]
+    table = sn.diff(*map(sn.connect, frames), key="at").tables[0]
+    chart = sn.change_map(table)._chart()
+    assert chart is not None
+    assert {tick.text for tick in chart.ticks[2:]} == ticks

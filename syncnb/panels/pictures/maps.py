@@ -1,5 +1,6 @@
 """Where in the range of its key a table differs."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -28,6 +29,7 @@ LOOKS: dict[State, Look] = {
     "only_remote": "remote",
     "conflict": "conflict",
 }
+STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 PARTS = 60
 """So many parts the range of a key is cut into, at most: as many as a line of text has room for."""
 
@@ -126,11 +128,17 @@ class ChangeMap(Picture):
         )
         return Chart(layers, self._ticks(), f"{self.key}, {self.order}")
 
+    def _between(self, text: str) -> str:
+        """A key where there is little room: of a stamp the day, or the time where all are of one day."""
+        if STAMP.match(text) is None:
+            return text
+        return text[11:16] if self.parts[0].first[:10] == self.parts[-1].last[:10] else text[:10]
+
     def _ticks(self) -> tuple[Tick, ...]:
         count = len(self.parts)
         ends = Tick(0, self._ends[0], "left"), Tick(count, self._ends[1], "right")
         between = [
-            Tick(at, short(self.parts[at].first, 12))
+            Tick(at, short(self._between(self.parts[at].first), 12))
             for at in sorted({count // 4, count // 2, 3 * count // 4} - {0})
             if count >= 8 and self.parts[at].first
         ]
