@@ -318,7 +318,7 @@ class TestDecisions:
         p = sn.plan(sn.diff(local, remote), into=remote, resolve=sn.newest("at"))
         assert ([c.key for c in p.changes], [len(b) for b in p.undecided]) == ([(1,)], [1])
         assert p.preview()["why"][0].startswith("newer in local")
-        assert p.notes == ("t: 1 rows that differ stay as the target has them",)
+        assert p.notes == ("t: 1 row that differs stays as the target has it",)
 
 
 class TestProof:

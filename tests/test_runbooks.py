@@ -185,6 +185,11 @@ def test_a_run_on_the_command_line_ends_by_its_proof(
 
 def test_a_tour_is_copied(tmp_path: Path) -> None:
     path = tmp_path / "mine.ipynb"
+    tour = Path(__file__).resolve().parents[1] / "notebooks" / "01_id_collisions.ipynb"
+    for name in ("1", "01_id_collisions"):
+        other = path.with_name(f"{name}.copy.ipynb")
+        assert main(["new", str(other), "--example", name]) == 0
+        assert other.read_bytes() == tour.read_bytes()
     assert main(["new", str(path), "--example", "01"]) == 0
     assert "One id, two things" in path.read_text()
 

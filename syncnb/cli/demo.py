@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+HOSTS, STAMPS = "hosts", ("last_seen", "updated_at")
+"""The table that demos have in common, and by which of its columns the newer wins."""
+
 
 def run(argv: Sequence[str]) -> int:
     """Build a demo, look at it, repair it, prove it. Returns 0 where every line of the proof holds, else 1."""
@@ -40,11 +43,11 @@ def run(argv: Sequence[str]) -> int:
     found = diff(local, remote, progress=False)
     _step("Look", "d = sn.diff(local, remote)", repr(found))
     _look_closer(found)
-    proof = _repair(found, local, remote)
+    proof = _repair(found, local, remote) if HOSTS in found else None
     if options.keep:
         _keep(local, remote)
-    print("next: syncnb lab")
-    return 0 if proof else 1
+    print("next: syncnb lab" + ("" if proof is not None else ": this one is repaired in a notebook"))
+    return 0 if proof is None or proof else 1
 
 
 def _step(title: str, line: str, shown: str) -> None:
@@ -82,16 +85,19 @@ def _repair(found: "Diff", local: "Store", remote: "Store") -> "Proof":
     from syncnb.steps import complete, unique
     from syncnb.verifying import verify
 
-    drawn = plan(found, into=remote, resolve={"hosts": newest("last_seen"), "*": take_local})
-    line = 'p = sn.plan(d, into=remote, resolve={"hosts": sn.newest("last_seen"), "*": sn.take_local})'
+    stamp = next(name for name in STAMPS if name in found[HOSTS].cell_names)
+    drawn = plan(found, into=remote, resolve={HOSTS: newest(stamp), "*": take_local})
+    line = f'p = sn.plan(d, into=remote, resolve={{"hosts": sn.newest("{stamp}"), "*": sn.take_local}})'
     _step("Decide, and see what would be written", line, repr(drawn))
     report = apply(drawn, remote, caller="syncnb demo")
     _step("Write it", "r = sn.apply(p, remote)", repr(report))
     again = diff(local, remote, progress=False)
     _step("Look again: what nobody decided is left", "sn.diff(local, remote)", repr(again))
-    _step("It could be taken back", "sn.undo(r, remote)", repr(undo(report, remote)))
-    proof = verify(report, remote, expect=[complete("hosts", "last_seen"), unique("domains", "domain_name")])
-    line = 'sn.verify(r, remote, expect=[sn.complete("hosts", "last_seen"), sn.unique("domains", "domain_name")])'
+    if report.run is not None:
+        _step("It could be taken back", "sn.undo(r, remote)", repr(undo(report, remote)))
+    table, key = ("domains", "domain_name") if "domains" in found else (HOSTS, "name")
+    proof = verify(report, remote, expect=[complete(HOSTS, stamp), unique(table, key)])
+    line = f'sn.verify(r, remote, expect=[sn.complete("hosts", "{stamp}"), sn.unique("{table}", "{key}")])'
     _step("Prove it", line, repr(proof))
     return proof
 

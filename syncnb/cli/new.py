@@ -42,14 +42,21 @@ def _options(argv: Sequence[str]) -> Namespace:
     )  # fmt: skip
     parser.add_argument("notebook", metavar="RUNBOOK.ipynb")
     parser.add_argument("--template", choices=list(TEMPLATES), default="diff", help="what it is for (diff)")
-    parser.add_argument("--example", metavar="NN", help="a copy of a tour instead, by its number, such as 01")
+    parser.add_argument(
+        "--example", metavar="NN", help="a copy of a tour instead, by its number or name, such as 01"
+    )
     return parser.parse_args(argv)
 
 
 def _copy(number: str, path: Path) -> None:
     from syncnb.cli.notebooks import shipped
 
-    found = {name: content for name, content in shipped().items() if name.partition("_")[0] == number}
+    wanted = number.removesuffix(SUFFIX)
+    found = {
+        name: content
+        for name, content in shipped().items()
+        if wanted.zfill(2) == name.partition("_")[0] or wanted == name.removesuffix(SUFFIX)
+    }
     if not found:
         raise SyncnbError(f"there is no tour {number!r}", hint=f"there are {', '.join(shipped())}")
     ((_, content),) = found.items()

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syncnb.rendering import Cell, Sheet, frame
 from syncnb.steps import Block, IdMap
@@ -119,6 +120,25 @@ def _block_lines(block: Block, step: int | None, hazard: str, decision: str) -> 
             yield (step, block.table, "insert", shown, column, None, DEFAULT, what, hazard, decision, reason)
 
 
+def _count_lines(block: Block) -> int:
+    """How many lines the block has, without making them."""
+    if block.verb != "update" or not block.before:
+        return len(block) * (len(block.columns) + len(block.defaults))
+    return sum(map(_count_unlike, block.before, block.after))
+
+
+def _count_unlike(old: pa.Array, new: pa.Array) -> int:
+    if old.type != new.type:
+        return len(old)
+    try:
+        one_is_null = pc.xor(old.is_null(), new.is_null())
+        return (
+            pc.sum(pc.or_(one_is_null, pc.fill_null(pc.not_equal(old, new), fill_value=False))).as_py() or 0
+        )
+    except pa.ArrowNotImplementedError:  # values of several kinds in one column
+        return sum(_text(a) != _text(b) for a, b in zip(to_python(old), to_python(new), strict=True))
+
+
 def _text(value: Raw) -> str | None:
     return None if value is None else as_text(value)
 
@@ -138,7 +158,7 @@ def plan_sheet(plan: "Plan") -> Sheet:
         for line in lines
     ]
     written = (*plan.blocks, *plan.undecided)
-    total = sum(len(b) * (len(b.columns) + len(b.defaults)) for b in written) + len(plan.open)
+    total = sum(map(_count_lines, written)) + len(plan.open)
     total += count["map"]
     notes = [f"… {total - len(lines):,} more: see .preview()"] if total > len(lines) else []
     notes += [f"hazard {h.name} in {h.table}: {h.what}; allow=({h.name!r},)" for h in plan.hazards]

@@ -137,9 +137,12 @@ class Drawing:
         )
         reasons = "; ".join(filter(None, against))
         if reasons:
-            self.notes.append(
-                f"{self.table.label}: {len(which):,} rows that only the target has are kept: {reasons}"
+            rows_kept = (
+                "1 row that only the target has is"
+                if len(which) == 1
+                else f"{len(which):,} rows that only the target has are"
             )
+            self.notes.append(f"{self.table.label}: {rows_kept} kept: {reasons}")
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
         unsure = self._uncertain(rows)
@@ -226,7 +229,8 @@ class Drawing:
         )
         kept = len(decisions) - int((won.any(axis=1) | decisions.open).sum())
         if kept:
-            self.notes.append(f"{self.table.label}: {kept:,} rows that differ stay as the target has them")
+            stay = "1 row that differs stays" if kept == 1 else f"{kept:,} rows that differ stay"
+            self.notes.append(f"{self.table.label}: {stay} as the target has {'it' if kept == 1 else 'them'}")
         self.clashes += clashes_of(diff, self.side, self.table.label)
 
     def _changed(self, side: Side) -> RowSet:

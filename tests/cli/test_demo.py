@@ -1,6 +1,7 @@
 """`syncnb demo`: the walkthrough, and the databases that it keeps."""
 
 import doctest
+import pkgutil
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from syncnb import examples
 from tests.cli.conftest import Run, Start, environment, lines, wait_for
 
 
@@ -74,3 +76,18 @@ def test_a_demo_that_is_kept_can_be_compared_from_another_terminal(start: Start)
 @pytest.mark.parametrize("name", ["arguments", "words"])
 def test_examples_in_docstrings(name: str) -> None:
     assert doctest.testmod(import_module(f"syncnb.cli.{name}")).failed == 0
+
+
+def test_every_demo_comes_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process: one server for all. Those two have tests of their own."""
+    from syncnb.cli import main
+    from syncnb.examples import homes
+
+    names = [module.name for module in pkgutil.iter_modules(examples.__path__) if module.ispkg]
+    try:
+        ended = {name: main(["demo", name]) for name in names if name not in ("large", "tour")}
+    finally:
+        homes.clear()
+    assert set(ended.values()) == {0}, ended
+    assert {"a_week_later", "conflict_audit", "missing_constraint"} <= set(ended)
+    assert "this one is repaired in a notebook" in capsys.readouterr().out
