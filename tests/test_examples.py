@@ -248,7 +248,11 @@ def test_a_demo_may_have_a_past(engine: Literal["sqlite", "postgresql"]) -> None
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)  # the past is over
     [line] = [line for line in sn.verify(2, remote).lines if line.ok is False]
     assert (line.what, line.found) == ("hosts: rows are as they were written", "4/6, not 402, 404")
-    undone = sn.apply(sn.undo(2, remote), remote)
+    back = sn.undo(2, remote)
+    assert f"\n… {len(back.preview()) - 8} more: see .preview()\n" in repr(
+        back
+    )  # cells that stay are no lines
+    undone = sn.apply(back, remote)
     assert [(o.table, o.key) for o in undone.results] == [("hosts", "402"), ("hosts", "404")]
     assert undone.status == "refused"
     assert sn.diff(local, remote)["hosts"].counts.only_remote == 0

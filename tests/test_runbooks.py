@@ -166,7 +166,7 @@ def test_what_cannot_be_is_refused_in_one_line(
 
 
 def test_a_run_on_the_command_line_ends_by_its_proof(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(place)
     monkeypatch.setenv("SYNCNB_NOW", "2026-03-04T05:06:07Z")
@@ -177,7 +177,8 @@ def test_a_run_on_the_command_line_ends_by_its_proof(
     assert (
         main(["run", "fix.ipynb", "-p", "timezone", "UTC", "-p", "write", "true", "--record", "b.ipynb"]) == 0
     )
-    out = capsys.readouterr().out
+    out, err = capfd.readouterr()
+    assert "over TCP" not in err  # what the kernel says of itself helps nobody
     assert "record: fix.20260304-050607.ipynb" in out
     assert (place / "fix.20260304-050607.html").is_file()
     assert names(sn.connect(env="REMOTE_URL")) == ["a", "b2", "c"]

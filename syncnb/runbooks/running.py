@@ -128,6 +128,10 @@ def _harmless(name: str, value: Any) -> Any:
     return value
 
 
+QUIET = ("--IPKernelApp.log_level=ERROR",)
+"""A kernel says of itself that it talks over TCP; who runs a runbook can do nothing about it."""
+
+
 def _executed(path: Path, copy: Path, values: dict[str, Any]) -> tuple[str, bool]:
     """Run the copy; what the cell said that ended it, and whether that was an assertion."""
     import papermill
@@ -142,6 +146,7 @@ def _executed(path: Path, copy: Path, values: dict[str, Any]) -> tuple[str, bool
             progress_bar=False,
             log_output=False,
             kernel_name="python3",
+            extra_arguments=list(QUIET),
         )
     except PapermillExecutionError as error:
         said = f"{error.ename}: {error.evalue}" if error.evalue else str(error.ename)
