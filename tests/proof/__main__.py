@@ -128,7 +128,10 @@ def _run(job: Job, seed: int, figures: Figures, seconds: float) -> None:
     if done.returncode:
         figures.failed += counts.get("failed", 0) + counts.get("error", 0) or 1
         lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR", "MISSED"))]
-        figures.said += [f"seed {seed}: {line}" for line in lines or done.stderr.splitlines()[-1:]]
+        figures.said += [
+            f"seed {seed}: {line}"
+            for line in lines or (done.stderr + done.stdout).split("\n\n")[0].splitlines()[-1:]
+        ]
 
 
 def _table(known: dict[str, Figures], seed: int) -> Iterator[str]:
