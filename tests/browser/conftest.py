@@ -53,11 +53,11 @@ def opened(browser: Any, lab: "Lab") -> Iterator[Open]:
 
     all_of_them: list[Opened] = []
 
-    def opened(name: str, *cells: str) -> Opened:
+    def opened(name: str, *cells: str, notebook7: bool = False) -> Opened:
         lab.write(name, cells)
         notebook = Opened(browser, lab)
         all_of_them.append(notebook)
-        return notebook.open(name).run()
+        return notebook.open(name, notebook7=notebook7).run()
 
     yield opened
     for notebook in all_of_them:

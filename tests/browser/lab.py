@@ -35,6 +35,7 @@ HARMLESS = (
     "was preloaded",
     "WebGL",
     "GPU",
+    "reading 'schema'",  # Notebook 7, about settings of an extension that only Lab has
 )
 """Said by Lab and by the browser about themselves."""
 
@@ -56,7 +57,7 @@ class Lab:
         words = [
             f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
             f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.folder}", "--no-browser",
-            "--expose-app-in-browser", "--allow-root", "--LabApp.news_url=", "--LabApp.extension_manager=readonly",
+            "--expose-app-in-browser", "--JupyterNotebookApp.expose_app_in_browser=True", "--allow-root", "--LabApp.news_url=", "--LabApp.extension_manager=readonly",
         ]  # fmt: skip
         env = {**os.environ, **own, "IPYTHONDIR": str(home / "ipython"), "PYTHONPATH": str(PROJECT)}
         with self.log.open("wb") as log:
@@ -123,7 +124,7 @@ class Opened:
         self.errors: list[str] = []
         self.elsewhere: list[str] = []
         self.page.on("request", self._requested)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self._said("error", str(error)))
         self.page.on("console", lambda said: self._said(said.type, said.text))
 
     def _said(self, kind: str, text: str) -> None:
@@ -135,12 +136,14 @@ class Opened:
         if parts.scheme not in ("data", "blob", "about") and parts.hostname != "127.0.0.1":
             self.elsewhere.append(request.url)
 
-    def open(self, name: str) -> "Opened":
-        """Open the notebook and wait for its kernel."""
-        self.page.goto(
-            f"http://127.0.0.1:{self.lab.port}/lab/workspaces/{name.partition('.')[0]}/tree/{name}"
-            f"?reset&token={self.lab.token}"
+    def open(self, name: str, *, notebook7: bool = False) -> "Opened":
+        """Open the notebook, in JupyterLab or in Notebook 7, and wait for its kernel."""
+        place = (
+            f"notebooks/{name}?"
+            if notebook7
+            else f"lab/workspaces/{name.partition('.')[0]}/tree/{name}?reset&"
         )
+        self.page.goto(f"http://127.0.0.1:{self.lab.port}/{place}token={self.lab.token}")
         self.page.wait_for_function(IDLE % name, timeout=60_000)
         return self
 

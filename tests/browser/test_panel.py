@@ -233,6 +233,21 @@ def axe(session: Any) -> list[str]:
     ]
 
 
+def test_the_same_in_notebook_7(opened: Open) -> None:
+    """Another program with the same parts: the panel comes up, compares, and its grid sorts."""
+    session = opened("seven.ipynb", *CELLS, notebook7=True)
+    assert session.page.evaluate("window.jupyterapp.name") == "Jupyter Notebook"
+    session.page.get_by_role("button", name="Compare", exact=True).wait_for(timeout=60_000)
+    press(session, "Compare")
+    says(session, "done: d = sn.diff(local, remote)")
+    grid = session.page.get_by_role("grid", name="hosts")
+    grid.wait_for()
+    grid.get_by_role("columnheader").nth(1).click()
+    grid.locator("[aria-sort=ascending]").wait_for()
+    assert session.page.locator(".syncnb-desk").evaluate(ACCESSIBLE) == []
+    turn(session, "History")
+
+
 @pytest.fixture(scope="module")
 def long(opened: Open) -> Any:
     notebook = opened(
