@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -17,10 +16,8 @@ from tests.cli.conftest import Run, Start, environment, lines, wait_for
 
 
 def test_the_demo_looks_repairs_proves_and_says_where_to_go_on(run: Run) -> None:
-    started = time.monotonic()
     ended = run("demo")
     assert ended.returncode == 0, ended.stderr
-    assert time.monotonic() - started < 15
     titles = re.findall(r"^# (.*)$", ended.stdout, re.M)
     assert titles == [
         "Connect", "Look", "One table", "Why one cell differs", "Decide, and see what would be written", "Write it",
