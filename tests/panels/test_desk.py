@@ -202,6 +202,7 @@ def test_rows_from_outside_are_looked_at_and_passed_on(tmp_path: Path) -> None:
     connection.close()
     assert found == [("a", "Anna", 0), ("b", "Bea", 0), ("c", "Cid", 1)]
     assert len(desk.runs) == 2
+    assert desk.runs in sheets.results(desk, "sync"), "the run appears beneath it"
 
 
 def test_what_goes_with_rows_from_outside_alone(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field("direction", "Direction", "choice", lambda _: WAYS),
         RULE, STAMP, COLLISIONS,
         Field("key", "Key", hint="hosts=name; orders=a, b", read=_key),
-        Field("touch", "Rows from outside: stamp", hint="last_synced_at", read=_names),
+        Field("touch", "Stamp columns", hint="of rows from outside: last_synced_at", read=_names),
         Field("history_table", "Keep its history in", hint="integration_sync_history", read=_text, actions=("sync",)),
         Field("rest", "Leave out rows that cannot be written", "check", read=lambda on: on or None, actions=("sync",)),
         Field("allow", "Allow", "many", lambda _: _plain(["deletes", "many_changes"]), read=tuple, actions=("sync",)),

@@ -42,7 +42,7 @@ def results(desk: "Desk", step: str) -> list[Any]:
         "conflicts": [desk.conflicts] if desk.decisions is not None else [],
         "plan": [plan, hand.get("r"), hand.get("proof")],
         "migrate": [plan if plan is not None and plan.stages else None],
-        "sync": [effects(desk), hand.get("done")],
+        "sync": [effects(desk), hand.get("done"), hand.get("runs") if "done" in hand else None],
         "history": [hand.get("runs"), plan if plan is not None and plan.undo_of else None],
     }
     return [each for each in found.get(step, []) if each is not None]
