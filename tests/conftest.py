@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -44,7 +45,16 @@ ROOM = 6 << 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep databases in memory where there is room: thousands of small ones are made, and a disk is waited for."""
+    """Hear Ctrl-C, and keep databases in memory."""
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # so does a shell that starts tests in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _in_memory(config)
+
+
+def _in_memory(config: pytest.Config) -> None:
+    """Where there is room: thousands of small databases are made, and a disk is waited for."""
     if "TMPDIR" in os.environ or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
         return
     if os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:

@@ -140,7 +140,8 @@ def _other(name: str, wanted: str) -> str:
 
 
 def _is_exact(reals: "np.ndarray[Any, Any]", scale: int) -> bool:
-    whole = np.rint(reals * 10**scale)
+    with np.errstate(over="ignore"):  # what becomes infinite is not exact
+        whole = np.rint(reals * 10**scale)
     return bool(np.all((np.abs(whole) < EXACT) & (whole / 10**scale == reals)))
 
 

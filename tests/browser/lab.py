@@ -120,7 +120,7 @@ class Opened:
         self.lab = lab
         self.context = browser.new_context(viewport={"width": 1400, "height": 1000})
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)  # two other tests may have the cores
         self.errors: list[str] = []
         self.elsewhere: list[str] = []
         self.page.on("request", self._requested)

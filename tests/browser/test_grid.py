@@ -56,7 +56,7 @@ class Shown:
         """Wait until this column holds these texts, from top to bottom."""
         from playwright.sync_api import expect
 
-        expect(self.table.locator(f"tbody tr > :nth-child({at})")).to_have_text(list(texts), timeout=20_000)
+        expect(self.table.locator(f"tbody tr > :nth-child({at})")).to_have_text(list(texts), timeout=60_000)
 
     def clear(self) -> None:
         """Search for nothing, in all columns, as it was at first."""
@@ -93,7 +93,7 @@ def hosts(tour: Any) -> Shown:
 
     shown = Shown(tour.page, "hosts")
     shown.clear()
-    expect(shown.table.locator("tbody tr")).to_have_count(5, timeout=20_000)
+    expect(shown.table.locator("tbody tr")).to_have_count(5, timeout=60_000)
     return shown
 
 

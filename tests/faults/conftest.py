@@ -1,6 +1,5 @@
 """Counts the faults that were proved by this run."""
 
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -61,11 +60,3 @@ def _scenes(report: object) -> Iterator[tuple[int, bool]]:
 def place(bench: Workbench) -> Place:
     """Where a scene makes its two databases, and looks at them past syncnb."""
     return Place(bench)
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c() -> Iterator[None]:
-    """Ctrl-C is heard, also where the tests were started in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
