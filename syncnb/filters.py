@@ -16,6 +16,9 @@ from syncnb.values.raw import Raw
 
 __all__ = ["Both", "Col", "Condition", "Either", "Negated", "Op", "Test", "col"]
 
+DIGITS = 1000
+"""Of a number in a condition, before and behind its point: more of them than any column holds."""
+
 Op: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">=", "isin", "is_null"]
 
 
@@ -193,6 +196,11 @@ def _condition(value: object) -> Condition:
 
 def _raw(value: Any) -> Raw:
     value = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+    if _is_beyond(value):
+        raise SchemaError(
+            f"no database holds this {type(value).__name__} of a condition",
+            hint=f"give a number of at most {DIGITS:,} digits, or a text of Unicode characters",
+        )
     if value is None or isinstance(value, bool | int | str | bytes):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -208,3 +216,17 @@ def _raw(value: Any) -> Raw:
     raise SchemaError(
         f"{value!r} cannot be compared with", hint="give a number, text, boolean, bytes, date, stamp or UUID"
     )
+
+
+def _is_beyond(value: Any) -> bool:
+    """Half of a character, or a number that would take megabytes to be written."""
+    if isinstance(value, str):
+        return not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, int):
+        return value.bit_length() > DIGITS * 10 // 3
+    return isinstance(value, Decimal) and value.is_finite() and not _is_short(value)
+
+
+def _is_short(value: Decimal) -> bool:
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -DIGITS and value.adjusted() < DIGITS

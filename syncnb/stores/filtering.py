@@ -14,12 +14,15 @@ from syncnb.schema import Column, Table
 from syncnb.values.into_sqlite import affinity
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import Raw
+from syncnb.values.stamp_text import POSTGRES_INSTANT, stamp_text
 from syncnb.values.stamps import parse_stamp
 
 __all__ = ["Pushed", "pushed"]
 
 SQL_OPS = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
-DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?")
+DECIMAL = re.compile(r"[+-]?\d{1,1000}(\.\d{1,1000})?", re.ASCII)
+RANGE = range(-210_866_803_200_000_000, 9_224_318_016_000_000_000)
+"""Microseconds since 1970 that PostgreSQL's stamps reach: 4714 BC to 294276."""
 
 
 @dataclass
@@ -72,8 +75,10 @@ class _Compiler:
             return f"{name} IS NULL"
         if test.op == "isin" and not test.values:
             raise _Not
-        place, wrap = (_postgres if self.dialect == "postgresql" else _sqlite)(column, name, test)
-        marks = [wrap(self._bind(value)) for value in test.values]
+        postgres = self.dialect == "postgresql"
+        place, wrap = (_postgres if postgres else _sqlite)(column, name, test)
+        written = [_plain(value, column) for value in test.values] if postgres else test.values
+        marks = [wrap(self._bind(value)) for value in written]
         if test.op == "isin":
             return f"({' OR '.join(f'{place} = {mark}' for mark in marks)})"
         return f"{place} {SQL_OPS[test.op]} {marks[0]}"
@@ -119,6 +124,16 @@ def _postgres(column: Column, name: str, test: Test) -> Form:
     raise _Not
 
 
+def _plain(value: Raw, column: Column) -> Raw:
+    """A moment or a UUID as PostgreSQL writes it: what is given may be in a form that it cannot read."""
+    if not isinstance(value, str) or column.kind not in (Kind.TIMESTAMPTZ, Kind.UUID):
+        return value
+    if column.kind == Kind.UUID:
+        return str(UUID(value))
+    stamp = parse_stamp(value)
+    return stamp_text(stamp.instant, POSTGRES_INSTANT) if stamp else value
+
+
 def _cast(wanted: str) -> Callable[[str], str]:
     return lambda mark: f"CAST({mark} AS {wanted})"
 
@@ -143,6 +158,8 @@ def _is_uuid(value: Raw) -> bool:
 
 
 def _is_moment(value: Raw) -> bool:
-    """A stamp with a zone, and with no more digits than PostgreSQL keeps."""
+    """A stamp with a zone, with no more digits than PostgreSQL keeps, of the years that it knows."""
     stamp = parse_stamp(value) if isinstance(value, str) else None
-    return stamp is not None and not stamp.infinite and stamp.offset is not None and not stamp.digits
+    if stamp is None or stamp.infinite or stamp.offset is None or stamp.digits:
+        return False
+    return stamp.instant.micros in RANGE

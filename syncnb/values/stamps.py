@@ -16,7 +16,8 @@ __all__ = ["Clock", "Stamp", "local_to_instant", "parse_clock", "parse_stamp"]
 DAY = 86_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_ZONE = r"(?P<zone>Z|z|UTC|GMT|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)"
+# No clock is a day or more off: +24:00 or +05:75 is no zone, and the text no stamp.
+_ZONE = r"(?P<zone>Z|z|UTC|GMT|[+-](?:[01]\d|2[0-3])(?:(?::[0-5]\d){0,2}|(?:[0-5]\d){1,2}))"
 _TIME = r"(?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?)?"
 _DASHED = r"(?P<year>[+-]?\d{4,6})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
 STAMP = re.compile(rf"{_DASHED}(?:[Tt ]{_TIME} ?{_ZONE}?)?(?P<bc> BC)?", re.ASCII)

@@ -1,7 +1,6 @@
 """What nobody would write on purpose: it is understood, or refused in one line; nothing else comes out."""
 
 import contextlib
-import os
 import re
 import sqlite3
 import tempfile
@@ -13,24 +12,15 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg import sql
 
 import syncnb as sn
 from syncnb.rendering import Cell, Sheet
-from tests.fuzz.corpus import MESSAGES, PASSWORDS, TEXTS
+from tests.fuzz.corpus import MESSAGES, PASSWORDS
+from tests.fuzz.drawing import drawn, texts
 from tests.test_hostile import harmless
-
-MORE = int(os.environ.get("SYNCNB_PROOF_EXAMPLES", "0"))
-texts = st.one_of(st.sampled_from(TEXTS), st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
-
-
-def drawn(examples: int) -> settings:
-    return settings(
-        max_examples=MORE or examples, derandomize=not MORE, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if MORE else [])],
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
