@@ -1,0 +1,139 @@
+"""Stamps in three zones, clocks that are set back and forth, thresholds: the newest wins only where it can be known.
+
+The oracle keeps each stamp as the moment and the wall clock it was written by, and never asks syncnb for the time.
+"""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+import syncnb as sn
+from syncnb.clock import standing_at
+from tests.machines.world import ALLOW, Side, drawn, folder, keys
+
+DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT, at TIMESTAMP)",)
+ZONES = ("UTC", "Europe/Berlin", "America/New_York")
+BEGINNINGS = (
+    datetime(2026, 1, 31, 12, tzinfo=UTC),
+    datetime(2025, 10, 26, 0, 30, tzinfo=UTC),  # Berlin is about to show two o'clock twice
+    datetime(2025, 3, 9, 6, 59, 58, tzinfo=UTC),  # New York is about to leave out two o'clock
+)
+JUMPS = (0, 1, 2, 3, 60, 1800, 3600, 86_400, -1, -2, -3, -60, -3600, -86_400)
+THRESHOLDS = (0, 2, 60)
+
+
+class Clocks(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = folder()
+        self.local, self.remote = (Side(self.folder.name, f"{name}.db", DDL) for name in ("local", "remote"))
+        self.numbers = itertools.count()
+
+    def teardown(self) -> None:
+        self.local.close()
+        self.remote.close()
+        self.folder.cleanup()
+
+    @initialize(begin=st.sampled_from(BEGINNINGS), zones=st.tuples(*[st.sampled_from(ZONES)] * 2))
+    def begin(self, begin: datetime, zones: tuple[str, str]) -> None:
+        self.now, self.zones = begin, dict(zip(("local", "remote"), zones, strict=True))
+
+    @rule(jump=st.sampled_from(JUMPS))
+    def clock_is_set(self, jump: int) -> None:
+        """It goes on, or is set back."""
+        self.now += timedelta(seconds=jump)
+
+    @rule(
+        there=st.booleans(), k=keys, form=st.sampled_from(["wall", "wall", "zoned", "millis", "none", "odd"])
+    )
+    def write(self, there: bool, k: int, form: str) -> None:
+        """Somebody writes a row, with the stamp that the wall shows there."""
+        wall = self.now.astimezone(ZoneInfo(self.zones["remote" if there else "local"]))
+        text = {
+            "wall": f"{wall:%Y-%m-%d %H:%M:%S}",
+            "zoned": wall.isoformat(),
+            "millis": f"{wall:%Y-%m-%d %H:%M:%S}.250",
+            "none": None,
+            "odd": "yesterday",
+        }[form]
+        v = f"v{next(self.numbers)}"
+        (self.remote if there else self.local).run("INSERT OR REPLACE INTO t VALUES (?, ?, ?)", k, v, text)
+
+    @rule(there=st.booleans(), k=keys, jump=st.sampled_from(JUMPS), threshold=st.sampled_from(THRESHOLDS))
+    def written_here_then_there_then_repaired(self, there: bool, k: int, jump: int, threshold: int) -> None:
+        """What is to be known: one row on both sides, with a jump of the clock between them."""
+        self.write(there, k, "wall")
+        self.clock_is_set(jump)
+        self.write(not there, k, "wall")
+        self.repair(threshold, into_remote=True)
+
+    @rule(threshold=st.sampled_from(THRESHOLDS), into_remote=st.booleans())
+    def repair(self, threshold: int, into_remote: bool) -> None:
+        own, other = ("remote", "local") if into_remote else ("local", "remote")
+        sides = {"local": self.local, "remote": self.remote}
+        before = {name: rows(side) for name, side in sides.items()}
+        stores = {
+            name: sn.connect(sides[name].path, writable=True, timezone=self.zones[name]) for name in sides
+        }
+        with standing_at(self.now):
+            d = sn.diff(stores["local"], stores["remote"], progress=False)
+            policy = sn.newest("at", threshold=timedelta(seconds=threshold))
+            p = sn.plan(d, into=stores[own], resolve=policy)
+            r = sn.apply(p, stores[own], allow=ALLOW, progress=False)
+        assert r.status in ("applied", "nothing to do"), (r.status, r.results)
+        assert rows(sides[other]) == before[other], "only one side is written"
+        found = rows(sides[own])
+        for k in {*found, *before[own], *before[other]}:
+            mine, theirs, now = before[own].get(k), before[other].get(k), found.get(k)
+            if mine is None or theirs is None:
+                # Inserted or left: only a stamp that no clock there can show keeps a row out.
+                assert now is not None or moment(theirs[1], self.zones[other]) is None
+                assert now is None or now[0] == (mine or theirs)[0]
+                assert mine is None or now == mine
+                continue
+            taken = now != mine
+            assert now is not None
+            assert not taken or now[0] == theirs[0], "a row of nobody"
+            if mine[0] == theirs[0]:
+                continue
+            later = self._later(theirs[1], other, mine[1], own, threshold)
+            assert later is None or taken == later, (k, mine, theirs, self.zones, self.now)
+            if taken and later:
+                assert moment(now[1], self.zones[own]) == moment(theirs[1], self.zones[other]), (
+                    "another moment"
+                )
+
+    def _later(self, theirs: Any, there: str, mine: Any, here: str, threshold: int) -> bool | None:
+        """Whether their stamp must win; None where it may."""
+        ours, other = moment(mine, self.zones[here]), moment(theirs, self.zones[there])
+        if ours is None or other is None:
+            return False
+        gap, ahead = (other - ours).total_seconds(), (max(ours, other) - self.now).total_seconds()
+        sure = max(threshold, 1)  # seconds are the coarsest that is written here
+        if gap <= 0 or gap < threshold or ahead > sure:
+            return False
+        return True if gap >= sure and ahead <= threshold else None
+
+
+def rows(side: Side) -> dict[int, tuple[Any, Any]]:
+    return {k: (v, at) for k, v, at in side.connection.execute("SELECT k, v, at FROM t")}
+
+
+def moment(text: str | None, zone: str) -> datetime | None:
+    """The moment of a stamp, by Python's own means; None where it cannot be known."""
+    if text in (None, "yesterday"):
+        return None
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=ZoneInfo(zone))
+        if found.utcoffset() != found.replace(fold=1).utcoffset():
+            return None
+    return found.astimezone(UTC)
+
+
+TestClocks = Clocks.TestCase
+TestClocks.settings = drawn(20, 8)
