@@ -30,7 +30,7 @@ def altered(reader: Reader, records: Sequence[Any]) -> Iterator[Line]:
             last[step.path, name] = (step, record["after"].get(name))
     for (path, column), step in fills.items():
         if f"column {column}" in there[path]:  # else another line says what became of it
-            yield _filled(reader, step, column)
+            yield _filled(reader, step, column, source_there=f"column {step.source}" in there[path])
     for (path, name), (step, wanted) in last.items():
         if name.startswith("index ") and (path, f"constraint {name[6:]}") in last:
             continue  # the index behind a constraint, which has its own line
@@ -41,12 +41,16 @@ def altered(reader: Reader, records: Sequence[Any]) -> Iterator[Line]:
             yield Line(found == wanted, f"{step.table}: {name} stands", wanted, found or GONE)
 
 
-def _filled(reader: Reader, step: Step, column: str) -> Line:
-    """How many rows have a value where a fill wrote some."""
+def _filled(reader: Reader, step: Step, column: str, *, source_there: bool) -> Line:
+    """How many rows have a value where a fill wrote some.
+
+    source_there: what it was filled from is still there, so that rows which had nothing to give are known, and not missed.
+    """
     sql: Any = connection_of(reader)
     rows, having = measuring.count_rows(sql, step.path), measuring.present(sql, step.path, column)
+    wanted = having + measuring.fillable(sql, step, there=True) if source_there else rows
     what = f"{step.table}: {having:,}/{rows:,} records have {column}"
-    return Line(having == rows, what, f"{rows:,}", f"{having:,}")
+    return Line(having == wanted, what, f"{wanted:,}", f"{having:,}")
 
 
 def connection_of(reader: Reader) -> Any:

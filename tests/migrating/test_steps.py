@@ -233,6 +233,21 @@ def test_a_fill_alone_is_proved_by_its_column(bench: Workbench, engine: str, onl
     assert "p: 2/3 records have old" in [line.what for line in sn.verify(report, store).failed]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rows_that_have_nothing_to_give_stay_null_and_the_proof_holds(bench: Workbench, engine: str) -> None:
+    store = made(bench, engine)
+    steps = [sn.remedy("add_column", "p", "x", type="text"), sn.remedy("backfill", "p", "x", source="old")]
+    plan = sn.migrate(store, steps)
+    report = sn.apply(plan, store, allow=allowed(plan))
+    proof = sn.verify(report, store)
+    assert proof, proof
+    assert ("p: 2/3 records have x", "2") in [(line.what, line.expected) for line in proof.lines]
+    with store.writing() as writer:
+        writer.sql.exec_driver_sql("UPDATE p SET x = NULL WHERE id = 2")
+        writer.commit()
+    assert "p: 1/3 records have x" in [line.what for line in sn.verify(report, store).failed]
+
+
 @pytest.mark.parametrize("online", [False, True], ids=["at once", "online"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_fill_alone_is_taken_back_while_triggers_are_silent(

@@ -1,0 +1,181 @@
+"""Columns, rules and indexes are added and taken back while others write: every row survives, and the catalogue comes back.
+
+The oracle reads rows and definitions from SQLite itself, and keeps what it saw before each run.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+import syncnb as sn
+from tests.machines.world import Side, drawn, folder, keys, typed, values
+
+DDL = (
+    "CREATE TABLE t (k INTEGER PRIMARY KEY, u, v TEXT, n INTEGER DEFAULT 7, CHECK (n > 0)) -- kept",
+    "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t ON DELETE CASCADE, s)",
+    "CREATE TABLE log (k INTEGER PRIMARY KEY, said TEXT)",
+    "CREATE INDEX plain ON t (v)",
+    "CREATE TRIGGER told AFTER DELETE ON t BEGIN INSERT INTO log (said) VALUES ('gone ' || OLD.k); END",
+    "CREATE VIEW w AS SELECT k, u FROM t",
+)
+STEPS: dict[str, Any] = {
+    "a column": [sn.remedy("add_column", "t", "x", type="TEXT")],
+    "a column that is filled": [sn.remedy("add_column", "t", "y", type="TEXT"), sn.remedy("backfill", "t", "y", source="v")],
+    "a unique rule": [sn.remedy("unique", "t", "u", name="one u")],
+    "a partial rule": [sn.remedy("unique", "t", ("v",), where="n > 7", name="one v")],
+    "an index": [sn.remedy("index", "c", ("s", "t"), name="by s")],
+    "not null": [sn.remedy("not_null", "t", "u")],
+    "two at once": [sn.remedy("not_null", "c", "t"), sn.remedy("unique", "c", ("t", "s"), name="one s")],
+}  # fmt: skip
+SEEN = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE tbl_name IN ('t', 'c', 'log', 'w') ORDER BY 1, 2"
+Rows = dict[str, dict[Any, dict[str, Any]]]
+
+
+class Migrating(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = folder()
+        self.side = Side(self.folder.name, "one.db", DDL)
+        self.runs: list[tuple[sn.Report, list[Any], list[Any], Rows]] = []
+        """Each with the catalogue before and after, and the rows after."""
+
+    def teardown(self) -> None:
+        self.side.close()
+        self.folder.cleanup()
+
+    @property
+    def catalogue(self) -> list[Any]:
+        return self.side.connection.execute(SEEN).fetchall()
+
+    @property
+    def rows(self) -> Rows:
+        found: Rows = {}
+        for table in ("t", "c", "log"):
+            cursor = self.side.connection.execute(f"SELECT * FROM {table}")
+            names = [column[0] for column in cursor.description]
+            found[table] = {row[0]: dict(zip(names, map(typed, row), strict=True)) for row in cursor}
+        return found
+
+    @initialize(rows=st.lists(st.tuples(keys, values, values), max_size=5))
+    def fill(self, rows: list[tuple[int, Any, Any]]) -> None:
+        for k, u, v in rows:
+            self.side.run("INSERT INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
+            self.side.run("INSERT INTO c VALUES (?, ?, ?)", 10 + k, k, u)
+
+    @rule(
+        k=keys, u=values, v=values, n=st.integers(0, 9), how=st.sampled_from(["insert", "update", "delete"])
+    )
+    def edit(self, k: int, u: Any, v: Any, n: int, how: str) -> None:
+        """Somebody else writes; the CHECK of the table holds at all times."""
+        if how == "delete":
+            self.side.run("DELETE FROM t WHERE k = ?", k)
+        elif how == "update":
+            took = self.side.run("UPDATE t SET u = ?, v = ?, n = ? WHERE k = ?", u, v, n, k)
+            assert n or not took or k not in self.rows["t"], "the CHECK was lost"
+        else:
+            assert not self.side.run("INSERT INTO t (k, u, v, n) VALUES (?, ?, ?, 0)", k, u, v), (
+                "the CHECK was lost"
+            )
+            self.side.run("INSERT INTO t (k, u, v, n) VALUES (?, ?, ?, ?)", k, u, v, n + 1)
+
+    @rule(k=keys, value=values, column=st.sampled_from("xy"))
+    def fill_the_new_column(self, k: int, value: Any, column: str) -> None:
+        if column in [row[1] for row in self.side.connection.execute("PRAGMA table_info(t)")]:
+            self.side.run(f"UPDATE t SET {column} = ? WHERE k = ?", value, k)
+
+    @rule(what=st.sampled_from(sorted(STEPS)), drift=st.one_of(st.none(), st.tuples(keys, values)))
+    def migrate(self, what: str, drift: tuple[int, Any] | None) -> None:
+        """Drawn, then perhaps written to by somebody, then applied, twice."""
+        store = self.side.store
+        try:
+            p = sn.migrate(store, STEPS[what])
+        except sn.PlanError:
+            return
+        if drift:
+            self.side.run("UPDATE t SET u = ?, v = u WHERE k = ?", drift[1], drift[0])
+        before, catalogue = self.rows, self.catalogue
+        r = sn.apply(p, store, allow=allowed(p), progress=False)
+        after, now = self.rows, self.catalogue
+        if r.status != "applied":
+            assert (after, now) == (before, catalogue), f"{r.status}, and something has changed"
+            assert drift or r.status == "nothing to do", r.results
+            return
+        assert without_nulls(kept(before, after), before) == without_nulls(before, before), (
+            "a row was lost or changed"
+        )
+        assert what == "a column that is filled" or kept(before, after) == before
+        self._holds(what)
+        assert sn.verify(r, store)
+        self.runs.append((r, catalogue, now, after))
+        again = sn.apply(p, store, allow=allowed(p), progress=False)
+        assert (again.status, self.rows, self.catalogue) == ("already applied", after, now)
+
+    def _holds(self, what: str) -> None:
+        """What the migration promised, asked of SQLite."""
+        sql = {
+            "a unique rule": "SELECT u FROM t WHERE u IS NOT NULL GROUP BY u HAVING count(*) > 1",
+            "a partial rule": "SELECT v FROM t WHERE n > 7 AND v IS NOT NULL GROUP BY v HAVING count(*) > 1",
+            "not null": "SELECT 1 FROM t WHERE u IS NULL",
+            "a column that is filled": "SELECT 1 FROM t WHERE y IS NULL AND v IS NOT NULL",
+            "a column": "SELECT 1 FROM t WHERE x IS NOT NULL",
+        }.get(what)
+        assert sql is None or self.side.connection.execute(sql).fetchall() == []
+        assert self.side.connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert self.side.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+    @precondition(lambda self: self.runs)
+    @rule(back=st.integers(1, 3), lossy=st.booleans())
+    def undo(self, back: int, lossy: bool) -> None:
+        at = len(self.runs) - min(back, len(self.runs))
+        r, before, after, wrote = self.runs[at]
+        rows, catalogue = self.rows, self.catalogue
+        store = self.side.store
+        try:
+            p = sn.undo(r, store)
+        except sn.PlanError as problem:
+            assert at < len(self.runs) - 1 or rows != wrote, problem
+            return
+        allow = allowed(p) if lossy else tuple(set(allowed(p)) - {"lossy"})
+        undone = sn.apply(p, store, allow=allow, progress=False)
+        found, now = self.rows, self.catalogue
+        if undone.status != "applied":
+            assert (found, now) == (rows, catalogue), f"{undone.status}, and something has changed"
+            assert not lossy or at < len(self.runs) - 1 or rows != wrote, (undone.status, undone.results)
+            return
+        assert kept(found, rows) == found, "the undo of a definition changed a row"
+        assert {t: set(found[t]) for t in found} == {t: set(rows[t]) for t in rows}, "the undo lost a row"
+        if catalogue == after:
+            assert now == before, "the catalogue is not as it was"
+        del self.runs[at]
+
+
+def allowed(plan: sn.Plan) -> tuple[str, ...]:
+    return tuple({hazard.name for hazard in plan.hazards})
+
+
+def kept(before: Rows, after: Rows) -> Rows:
+    """The rows after, with the columns that they had before."""
+    return {
+        table: {
+            k: {name: row.get(name) for name in next(iter(before[table].values()), {})}
+            for k, row in rows.items()
+        }
+        for table, rows in after.items()
+    }
+
+
+def without_nulls(rows: Rows, where: Rows) -> Rows:
+    """Without the cells of y that were NULL: those may be filled."""
+    nothing = typed(None)
+    return {
+        table: {
+            k: {name: cell for name, cell in row.items() if name != "y" or where[table][k][name] != nothing}
+            for k, row in found.items()
+        }
+        for table, found in rows.items()
+    }
+
+
+TestMigrating = Migrating.TestCase
+TestMigrating.settings = drawn(20, 8)
