@@ -12,6 +12,7 @@ import psycopg
 
 import syncnb as sn
 from tests.databases import Workbench
+from tests.proof.counting import count
 
 __all__ = ["DDL", "Place", "forked", "said"]
 
@@ -88,6 +89,7 @@ def forked(work: Callable[[], object], **environment: str) -> int:
 def killed_at(point: str, work: Callable[[], object]) -> None:
     """Do this in a process that is killed at a named point."""
     assert forked(work, SYNCNB_FAILPOINT=point) == signal.SIGKILL, f"{point} was not reached"
+    count("kills of a process at a named point")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 import syncnb as sn
 from tests.databases import Workbench
 from tests.faults.proxy import proxied
+from tests.proof.counting import count
 
 CUTS = [(cut, round_) for cut in ("before", "after") for round_ in range(25)]
 
@@ -37,6 +38,7 @@ def test_fifty_cuts(bench: Workbench, tmp_path: Path) -> None:
             assert sn.apply(p, remote).status == ("applied" if cut == "before" else "already applied")
             assert truth.execute("SELECT n FROM t").fetchone() == (number,)
         assert (wrong, proxy.cuts) == ([], len(CUTS))
+        count("cuts at COMMIT, the verdict right", proxy.cuts)
         markers = truth.execute("SELECT count(*), count(DISTINCT plan_id) FROM syncnb.markers").fetchone()
         assert markers == (len(CUTS) + 1,) * 2
 

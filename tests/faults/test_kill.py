@@ -14,6 +14,7 @@ import pytest
 
 import syncnb as sn
 from tests.databases import Workbench
+from tests.proof.counting import count
 
 KILLS = 17
 ROWS = 1500
@@ -94,6 +95,7 @@ def killed_at(point: str, work: Callable[[], object]) -> None:
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, f"{point} was not reached"
+    count("kills of a process at a named point")
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
@@ -142,7 +144,8 @@ def killed(work: Callable[[], object], after: float) -> float:
         time.sleep(0.002)
     try:
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL:
+            count("kills of a process at random")
     except (ChildProcessError, ProcessLookupError):
         pass
     return time.monotonic() - started

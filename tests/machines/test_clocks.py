@@ -9,11 +9,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import initialize, rule
 
 import syncnb as sn
 from syncnb.clock import standing_at
-from tests.machines.world import ALLOW, Side, drawn, folder, keys
+from tests.machines.world import ALLOW, Machine, Side, drawn, folder, keys
 
 DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT, at TIMESTAMP)",)
 ZONES = ("UTC", "Europe/Berlin", "America/New_York")
@@ -26,7 +26,7 @@ JUMPS = (0, 1, 2, 3, 60, 1800, 3600, 86_400, -1, -2, -3, -60, -3600, -86_400)
 THRESHOLDS = (0, 2, 60)
 
 
-class Clocks(RuleBasedStateMachine):
+class Clocks(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = folder()

@@ -6,10 +6,11 @@ The oracle reads rows and definitions from SQLite itself, and keeps what it saw 
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 import syncnb as sn
-from tests.machines.world import Side, drawn, folder, keys, typed, values
+from tests.machines.world import Machine, Side, drawn, folder, keys, typed, values
+from tests.proof.counting import count
 
 DDL = (
     "CREATE TABLE t (k INTEGER PRIMARY KEY, u, v TEXT, n INTEGER DEFAULT 7, CHECK (n > 0)) -- kept",
@@ -32,7 +33,7 @@ SEEN = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE tbl_name IN ('
 Rows = dict[str, dict[Any, dict[str, Any]]]
 
 
-class Migrating(RuleBasedStateMachine):
+class Migrating(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = folder()
@@ -148,6 +149,7 @@ class Migrating(RuleBasedStateMachine):
         if catalogue == after:
             assert now == before, "the catalogue is not as it was"
         del self.runs[at]
+        count("undos of migrations, rows and definitions as before")
 
 
 def allowed(plan: sn.Plan) -> tuple[str, ...]:

@@ -7,10 +7,11 @@ import copy
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 import syncnb as sn
-from tests.machines.world import ALLOW, Side, State, drawn, folder, keys, typed, values
+from tests.machines.world import ALLOW, Machine, Side, State, drawn, folder, keys, typed, values
+from tests.proof.counting import count
 
 DDL = (
     "CREATE TABLE t (k INTEGER PRIMARY KEY, u TEXT UNIQUE, v, n INTEGER DEFAULT 7)",
@@ -19,7 +20,7 @@ DDL = (
 POLICIES = {"local": sn.take_local, "remote": sn.take_remote, "insert only": sn.insert_only, "nobody": None}
 
 
-class Repairing(RuleBasedStateMachine):
+class Repairing(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = folder()
@@ -118,6 +119,7 @@ class Repairing(RuleBasedStateMachine):
             assert p.id not in known, "one plan was applied twice"
             assert after == shown(p, before), "what stands there is what the preview showed"
             assert sn.verify(r, self.remote.store)
+            count("plans applied and proved")
             self.runs.append((r, p, before, after))
         else:
             assert after == before, f"{r.status}, and something has changed"
@@ -148,6 +150,7 @@ class Repairing(RuleBasedStateMachine):
                         continue
                     assert found[table].get(k) == (before if wrote else now)[table].get(k), (table, k)
             self.runs.append((undone, p, now, found))
+            count("undos, each row as before")
         else:
             assert (undone.status, found) == ("refused", now)
             assert now != after, f"nobody wrote since, and the undo was refused: {undone.results}"

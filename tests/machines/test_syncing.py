@@ -6,16 +6,17 @@ The oracle is a merge of three dicts: what both last agreed on, and what either 
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import initialize, rule
 
 import syncnb as sn
-from tests.machines.world import ALLOW, Row, Side, drawn, folder, keys, values
+from tests.machines.world import ALLOW, Machine, Row, Side, drawn, folder, keys, values
+from tests.proof.counting import count
 
 DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a, b, n INTEGER DEFAULT 7)",)
 Rows = dict[int, Row]
 
 
-class Syncing(RuleBasedStateMachine):
+class Syncing(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = folder()
@@ -61,10 +62,12 @@ class Syncing(RuleBasedStateMachine):
         assert done, done.waiting
         assert (self.local.state["t"], self.remote.state["t"]) == (expected, expected)
         self.agreed = expected
+        count("most rounds of sync until both were the same", 1)
         # Another round writes nothing: what was passed on is not passed back.
         for _ in range(2):
             again = self._sync(local_wins)
             assert (again.records, self.local.state["t"], self.remote.state["t"]) == (0, expected, expected)
+            count("records that a further sync wrote", again.records)
         assert sn.diff(self.local.store, self.remote.store, progress=False).verdict == "equal"
 
     def _sync(self, local_wins: bool) -> sn.Synced:

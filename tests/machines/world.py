@@ -8,10 +8,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 import syncnb as sn
+from tests.proof.counting import count
 
-__all__ = ["ALLOW", "Row", "Side", "State", "drawn", "keys", "nasty", "plain", "values"]
+__all__ = ["ALLOW", "Machine", "Row", "Side", "State", "drawn", "keys", "nasty", "plain", "values"]
 
 ALLOW = ("deletes", "cascades", "many_changes", "lossy")
 Row = tuple[tuple[str, str], ...]
@@ -40,6 +42,14 @@ def drawn(examples: int, steps: int) -> settings:
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink] if more else [Phase.generate],
     )
+
+
+class Machine(RuleBasedStateMachine):
+    """Counts what it does."""
+
+    @invariant()
+    def one_more(self) -> None:
+        count("steps of machines")
 
 
 class Side:
