@@ -1,7 +1,6 @@
 """kill -9 while a plan is applied, at named points and at random: the rows are as before or as after, and the journal says which."""
 
 import os
-import random
 import signal
 import sqlite3
 import time
@@ -14,7 +13,7 @@ import pytest
 
 import syncnb as sn
 from tests.databases import Workbench
-from tests.proof.counting import count
+from tests.proof.counting import count, draws
 
 KILLS = 17
 ROWS = 1500
@@ -100,7 +99,7 @@ def killed_at(point: str, work: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_random_kills(bench: Workbench, dialect: str) -> None:
-    draw = random.Random(3)
+    draw = draws(3)
     store = made(bench, dialect)
     state = 0
     seen = {"before": 0, "after": 0}

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.proof.counting import FILE, added
+from tests.proof.counting import FILE, SEED, added
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTEST = ("-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "--tb=short", "--show-capture=no")
@@ -36,10 +36,10 @@ class Job:
 
 JOBS = (
     Job("machine: repair", (*PYTEST, "tests/machines/test_repairing.py"), examples=150),
-    Job("machine: sync", (*PYTEST, "tests/machines/test_syncing.py"), examples=50),
+    Job("machine: sync", (*PYTEST, "tests/machines/test_syncing.py"), examples=30),
     Job("machine: clocks", (*PYTEST, "tests/machines/test_clocks.py"), examples=200),
     Job("machine: migration", (*PYTEST, "tests/machines/test_migrating.py"), examples=100),
-    Job("kills and cuts", (*PYTEST, "tests/faults/test_kill.py", "tests/faults/test_commit_cut.py")),
+    Job("kills and cuts", (*PYTEST, "tests/faults/test_kill.py", "tests/faults/test_server_kill.py", "tests/faults/test_commit_cut.py")),
     Job("fuzz", (*PYTEST, "tests/fuzz"), examples=50),
     Job("races", (*PYTEST, "tests/races")),
     Job("roles, secrets, hostile input", (*PYTEST, "tests/test_roles.py", "tests/test_secrets.py", "tests/test_hostile.py"), once=True),
@@ -137,6 +137,7 @@ def _tested(job: Job, seed: int, told: Path, seconds: float) -> "subprocess.Comp
         "PYTHONPATH": str(ROOT),
         "PYTHONHASHSEED": str(seed % 2**32),
         "SYNCNB_PROOF_ROUNDS": "2",
+        SEED: str(seed),
     }
     arguments = list(job.arguments)
     if job.name != "mutants":  # what a broken build does is no figure

@@ -1,12 +1,14 @@
 """What a test did, told to `python -m tests.proof`: a line in a file, from whatever process; else nothing."""
 
 import os
+import random
 from collections import Counter
 from pathlib import Path
 
-__all__ = ["FILE", "MOST", "added", "count"]
+__all__ = ["FILE", "MOST", "SEED", "added", "count", "draws"]
 
 FILE = "SYNCNB_PROOF_COUNTS"
+SEED = "SYNCNB_PROOF_SEED"
 MOST = "most "
 """Begins the name of a figure of which the greatest counts, and not the sum."""
 
@@ -26,3 +28,8 @@ def added(counts: dict[str, int], text: str) -> dict[str, int]:
         number, _, what = line.partition(" ")
         found[what] = max(found[what], int(number)) if what.startswith(MOST) else found[what] + int(number)
     return dict(found)
+
+
+def draws(seed: int) -> random.Random:
+    """The same in each run of the suite, others in each round of the proof."""
+    return random.Random(int(os.environ.get(SEED, seed)))
