@@ -12,8 +12,8 @@ from syncnb.values.raw import MIXED, concat, to_python
 
 __all__ = ["NUMBER", "arranged", "check_block", "joined"]
 
-NUMBER = "#"
-"""The column that numbers the rows of a block, from 0."""
+NUMBER = "syncnb row #"
+"""The column that numbers the rows of a block, from 0. A table may well have a column that is called #."""
 
 UNWRITABLE = ("view", "materialized view", "foreign table", "frame")
 

@@ -187,6 +187,7 @@ def test_any_text_can_be_diagnosed(parts: list[str], glue: str) -> None:
     )
 )
 @example(["t%s :a {}", 'a"b'])
+@example(["0", "#"])
 def test_any_name_is_quoted(pg_server: Any, two_databases: Any, names: list[str]) -> None:
     """The driver's own quoting made them; what we find there has the same names, and can be repaired and taken back."""
     table, column = names

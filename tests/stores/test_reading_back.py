@@ -9,6 +9,7 @@ import pytest
 
 from syncnb.stores.port import WritableStore
 from syncnb.stores.postgres_writer import PostgresStaged, PostgresWriter
+from syncnb.stores.staging import NUMBER
 from tests.databases import Workbench
 from tests.stores.test_writers import ENGINES, ITEMS, delete, insert, update, values, writable
 
@@ -58,7 +59,7 @@ def test_rows_are_read_as_they_are_after_all_that_happens(
     with store.writing() as writer:
         staged = writer.stage(writer.schema()["items"], step)
         count, found = staged.write_and_read(["name", "id", "price"])
-        assert (count, found.schema.names) == (2, ["#", "name", "id", "price"])
+        assert (count, found.schema.names) == (2, [NUMBER, "name", "id", "price"])
         assert values(found) == values(staged.present(["name", "id", "price"]))
         assert [row[:2] for row in values(found)] == [(0, becomes), (1, becomes)]
 
@@ -149,7 +150,7 @@ def test_both_engines_write_and_read(bench: Workbench, engine: str) -> None:
         ):
             staged = writer.stage(table, step)
             told, found = staged.write_and_read(names)
-            assert (told, found.schema.names) == (count, ["#", *names])
+            assert (told, found.schema.names) == (count, [NUMBER, *names])
             assert rows <= set(values(found))
             staged.drop()
 

@@ -25,6 +25,7 @@ from syncnb.steps import Block, Verb
 from syncnb.stores.port import WritableStore, Writer
 from syncnb.stores.postgres import PostgresStore
 from syncnb.stores.sqlite import SQLiteStore
+from syncnb.stores.staging import NUMBER
 from syncnb.values.raw import BadText, from_python, to_python
 from tests.databases import Workbench
 from tests.stores.test_postgres_errors import pooler  # noqa: F401 - a fixture
@@ -154,7 +155,7 @@ def test_present_gives_what_a_reader_gives(make: Callable[..., WritableStore]) -
             table, update("items", "name", (3, "", "c"), (9, "x", "y"), (1, "no", "a"), (2, None, "b"))
         )
         before = staged.present(names)
-        assert before.schema.names == ["#", *names]
+        assert before.schema.names == [NUMBER, *names]
         assert before.column(0).type == pa.int64()
         assert before.column(0).to_pylist() == [0, 2, 3]
         order = pa.array([2, 0, 1])
@@ -163,7 +164,7 @@ def test_present_gives_what_a_reader_gives(make: Callable[..., WritableStore]) -
         assert [row[3] for row in values(staged.present(names))] == ["c", "one", "b"]
         missing = writer.stage(table, update("items", "name", (7, "a", "b")))
         empty = missing.present(names)
-        assert (empty.num_rows, empty.column(0).type, empty.schema.names) == (0, pa.int64(), ["#", *names])
+        assert (empty.num_rows, empty.column(0).type, empty.schema.names) == (0, pa.int64(), [NUMBER, *names])
         assert missing.write() == 0
 
 
