@@ -35,6 +35,7 @@ HARMLESS = (
     "was preloaded",
     "WebGL",
     "GPU",
+    "Command 'filebrowser:open-path' not registered",  # JupyterLab, where it opens a notebook before all of it is there
     "reading 'schema'",  # Notebook 7, about settings of an extension that only Lab has
 )
 """Said by Lab and by the browser about themselves."""
