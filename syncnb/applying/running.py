@@ -366,22 +366,12 @@ class Run:
             except (ConnectError, WriteError):
                 time.sleep(0.2)
         else:
-            finish_apart(
-                self.keeper,
-                self.number,
-                "unknown",
-                "the answer to COMMIT was lost, and the server has not come back",
-            )
+            self._finish_apart("unknown", "the answer to COMMIT was lost, and the server has not come back")
             raise lost
         if isinstance(verdict, Report):
             return verdict
         if verdict is None:
-            finish_apart(
-                self.keeper,
-                self.number,
-                "unknown",
-                "the answer to COMMIT was lost, and the server no longer knows",
-            )
+            self._finish_apart("unknown", "the answer to COMMIT was lost, and the server no longer knows")
             return self._unknown(self.number)
         raise WriteError(
             f"the connection was lost before {self.store.name} committed: nothing was written",

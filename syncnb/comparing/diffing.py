@@ -32,7 +32,6 @@ __all__ = ["diff"]
 TENTH = timedelta(milliseconds=100)
 
 
-@one_conversation
 def diff(
     local: Store,
     remote: Store,

@@ -93,19 +93,12 @@ def test_two_at_once_are_two(store: PostgresStore, pids: list[int]) -> None:
     assert len(pids) == 3, "one of the two waited, the other was closed"
 
 
-def test_one_that_the_server_ended_is_replaced(pg: str, store: PostgresStore, pids: list[int]) -> None:
-    with conversation():
-        store.describe()
-        with psycopg.connect(pg, autocommit=True) as other:
-            other.execute("SELECT pg_terminate_backend(%s, 5000)", (pids[0],))
-        assert store.describe().database
-        assert len(pids) == 2
-
-
-def test_one_that_dies_while_it_begins_is_replaced(
-    pg: str, store: PostgresStore, pids: list[int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("noticed", ["before it is taken", "when it begins"])
+def test_one_that_the_server_ended_is_replaced(
+    pg: str, store: PostgresStore, pids: list[int], monkeypatch: pytest.MonkeyPatch, noticed: str
 ) -> None:
-    monkeypatch.setattr("syncnb.stores.conversation._is_silent", lambda _: True)
+    if noticed == "when it begins":
+        monkeypatch.setattr("syncnb.stores.conversation._is_silent", lambda _: True)
     with conversation():
         store.describe()
         with psycopg.connect(pg, autocommit=True) as other:
