@@ -1,5 +1,6 @@
 """PostgreSQL and the real data sets for every test; at the end nothing of it is left."""
 
+import gc
 import gzip
 import io
 import itertools
@@ -51,6 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
     ):  # so does a shell that starts tests in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     _in_memory(config)
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors: many tests wait for a browser, a kernel or a lock."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of tests consist of stays: it need not be looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _in_memory(config: pytest.Config) -> None:

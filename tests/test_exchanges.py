@@ -11,9 +11,11 @@ import pytest
 
 import syncnb as sn
 from tests.databases import Workbench
+from tests.thinning import spread
 
 ALLOWED = ("many_changes", "deletes", "cascades", "trigger_rewrites")
 TARGETS = ("sqlite", "postgresql")
+SWAPPED = {"as written": False, "the other way": True}
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,10 @@ def whole(store: sn.Store) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-@pytest.mark.parametrize("swapped", [False, True], ids=["as written", "the other way"])
-@pytest.mark.parametrize("engine", TARGETS)
-@pytest.mark.parametrize("case", SWAPS.values(), ids=SWAPS)
+@pytest.mark.parametrize(
+    ("case", "engine", "swapped"),
+    spread(SWAPS, over=dict(zip(TARGETS, TARGETS, strict=True)), and_over=SWAPPED),
+)
 def test_values_are_exchanged(bench: Workbench, case: Case, engine: str, swapped: bool) -> None:
     sides = (case.remote, case.local) if swapped else (case.local, case.remote)
     local, remote = filled(bench, "sqlite", case.ddl, sides[0]), filled(bench, engine, case.ddl, sides[1])

@@ -87,7 +87,7 @@ TOLD: dict[str, dict[str, Any]] = {
 }
 
 
-# A kernel is started three times for each of these: the engine is the engine's business, so one is enough for most.
+# A kernel is started for each run: the engine is the engine's business, so one is enough for most.
 @pytest.mark.parametrize(
     ("place", "name"),
     [("sqlite", "diff"), *(("postgresql", name) for name in TEMPLATES)],
@@ -106,8 +106,9 @@ def test_it_looks_and_then_writes_when_told(place: Path, name: str) -> None:
     assert "<h1" in page
     assert not ASKS.search(page), "a report opens offline"
     assert "syncnb" in page
-    again = run_notebook(place / "fix.ipynb", {**TOLD[name], "write": True}, record=place / "again.ipynb")
-    assert (again.failed, names(remote)) == ("", WRITTEN[name])
+    if name == "schedule":  # the one that is meant to be run again and again
+        again = run_notebook(place / "fix.ipynb", {**TOLD[name], "write": True}, record=place / "again.ipynb")
+        assert (again.failed, names(remote)) == ("", WRITTEN[name])
     assert not any(cell.get("outputs") for cell in json.loads((place / "fix.ipynb").read_text())["cells"])
 
 

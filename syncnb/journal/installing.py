@@ -15,7 +15,8 @@ LOCK = 0x73796E636E62
 SNAPSHOT = "syncnb.snapshot"
 """In a connection's `info`: nothing that it sees changes while it is open."""
 KNOWN = "syncnb.journal"
-"""In the `info` of such a connection: the version that was found, asked once."""
+"""In the `info` of a connection: the version that was found, asked once. What is not so yet may become so where
+no snapshot is held; a journal that is as it should be stays, locked by the question itself."""
 
 
 def is_installed(connection: Connection) -> bool:
@@ -28,7 +29,7 @@ def version(connection: Connection) -> int | None:
     if KNOWN in connection.info:
         return connection.info[KNOWN]  # type: ignore[no-any-return]
     found = _version(connection)
-    if SNAPSHOT in connection.info:
+    if SNAPSHOT in connection.info or found == VERSION:
         connection.info[KNOWN] = found
     return found
 
@@ -56,7 +57,7 @@ def install(connection: Connection, *, upgrades: Upgrades = UPGRADES) -> None:
     For a short transaction of its own (in PostgreSQL at READ COMMITTED), which the caller commits.
     Raises WriteError where the role may not, PlanError for the journal of a newer syncnb.
     """
-    if version(connection) == VERSION:
+    if _version(connection) == VERSION:
         return
     if lacking := missing_rights(connection):
         raise no_rights(lacking)

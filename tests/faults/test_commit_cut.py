@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import psycopg
-import pytest
 
 import syncnb as sn
 from tests.databases import Workbench
@@ -58,26 +57,3 @@ def outcome(p: sn.Plan, remote: sn.Store) -> str:
     except sn.WriteError as error:
         assert "nothing was written" in error.message
         return "not written"
-
-
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_two_processes_one_plan(bench: Workbench, tmp_path: Path, dialect: str) -> None:
-    """Four processes apply the same saved plan at the same time: one writes, the others give its report."""
-    import subprocess
-    import sys
-
-    ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"
-    fill = "INSERT INTO t WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 500) SELECT n, {} FROM i"
-    local = bench.sqlite(ddl, fill.format("n"))
-    remote = bench.make(dialect, ddl, fill.format(0))
-    address = str(remote.path) if dialect == "sqlite" else bench.last  # type: ignore[attr-defined]
-    target = sn.connect(address, writable=True)
-    path = sn.plan(sn.diff(local, target), into=target, resolve=sn.take_local).save(tmp_path / "plan.json")
-    code = f"import syncnb as sn; print(sn.apply(sn.load_plan({str(path)!r}), sn.connect({address!r}, writable=True), allow=('many_changes',)).status)"
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
-    said = sorted(process.communicate(timeout=60)[0].strip() for process in processes)
-    assert said == ["already applied"] * 3 + ["applied"]
-    assert sn.diff(local, target).verdict == "equal"
-    assert sn.history(target).frame["status"].tolist().count("success") == 1
