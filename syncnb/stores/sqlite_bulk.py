@@ -11,12 +11,12 @@ between values, or is not exactly what its text says, that range is read cell by
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from syncnb.values.columns import Mask
 from syncnb.values.raw import MIXED, from_python, to_python
 
 __all__ = ["MOST_COLUMNS", "Bulk"]
@@ -28,13 +28,17 @@ LONGEST = 16 * 2**20
 MOST_COLUMNS = 200
 PATIENCE = 4
 """Ranges that could not be read in bulk, more than could, after which no other is tried."""
-BETWEEN, NULL = "\x1f", "\x1e"
-"""What stands between two texts, and for a NULL."""
+BETWEEN = "\x1f"
+"""What stands between two texts."""
+ZERO = ord("0")
+DIGITS = b"0123456789-,"
+"""All that there is in a list of whole numbers. The text of any other number has a point or a letter."""
 EXACT = 2**53
 FINEST = 6
 """Decimals behind the point that are tried."""
 NOTHING = type(None)
 
+Numbers: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Cells = Callable[[str, Sequence[Any]], Iterator[pa.RecordBatch]]
 
 
@@ -90,42 +94,52 @@ class _Column:
         return NOTHING in self.seen
 
     @property
-    def asked(self) -> tuple[str, str, str, str]:
-        """SQL: the text, how many values are not of the expected class, how many integers, how many values."""
-        name = self.name
-        given = f"count({name})" if self._nullable else "NULL"
-        if self._only is int:
-            text = f"ifnull({name}, '')" if self._nullable else name
-            return f"group_concat({text}, ',')", _other(name, "integer"), "NULL", given
-        if self._only is str:
-            text = f"ifnull({name}, :null)" if self._nullable else name
-            return f"group_concat({text}, :between)", _other(name, "text"), "NULL", given
-        if (unit := self._unit) is not None:
-            # Of n/100 only the n is told, and that n/100 is this very number, so that no text of a real is trusted.
-            whole = f"CAST({name} * {unit:d} + ({name} >= 0) - 0.5 AS INTEGER)"
-            text = f"ifnull({whole}, '')" if self._nullable else whole
-            # `+` takes the column's affinity away: no text is to count as the number that it looks like.
-            odd = f"count(*) FILTER (WHERE {whole} / {unit:d}.0 <> +{name})"
-            integers = f"count(*) FILTER (WHERE typeof({name}) = 'integer')"
-            return f"group_concat({text}, ',')", odd, integers, f"count({name})"
-        if self.by_cell:
-            return "NULL", f"count(*) FILTER (WHERE typeof({name}) IN ('text', 'blob'))", "NULL", "NULL"
-        return "NULL", f"count({name})", "NULL", "0"
+    def odd(self) -> str:
+        """SQL: whether a value is not of the expected class. NULL, where it is expected, is not true either.
 
-    def read(
-        self, rows: int, text: bytes | None, odd: int, integers: int | None, given: int | None
-    ) -> pa.Array:
-        """The raw column, as it would be cell by cell; nothing for one that is `by_cell`. Raises _Unread."""
-        given = rows if given is None else given
-        if self._only in (int, str):
-            odd -= rows - given  # NULL is of another class, too
-        if odd or (given < rows and not self._nullable):
-            raise _Unread
-        if not given or text is None:
-            return pa.nulls(rows)
+        All numbers come before all texts, and these before all bytes: that is asked of many columns for less than
+        the name of one storage class.
+        """
+        name = self.name
+        if not self.seen - {NOTHING}:
+            return f"{name} IS NOT NULL"
         if self._only is str:
-            return _texts(text, rows, given)
-        numbers, valid = _numbers(text, rows, given)
+            found = f"+{name} COLLATE BINARY < '' OR +{name} COLLATE BINARY >= x''"
+        elif self._unit is not None:
+            # n/100 has to be this very number, so that no text of a real is trusted. `+` takes the column's affinity
+            # away: no text is to count as the number that it looks like.
+            found = f"{self._units} / {self._unit:d}.0 <> +{name}"
+        else:
+            found = f"+{name} COLLATE BINARY >= ''"
+        return found if self._nullable or self.by_cell else f"{name} IS NULL OR {found}"
+
+    @property
+    def _units(self) -> str:
+        return f"round({self.name} * {self._unit:d})"
+
+    @property
+    def asked(self) -> tuple[str, str, str]:
+        """SQL: the text of all values that are not NULL, which ones are NULL, how many integers."""
+        name = self.name
+        nulls = f"group_concat({name} IS NULL, '')" if self._nullable else "NULL"
+        if self._only is int:
+            return f"group_concat({name}, ',')", nulls, "NULL"
+        if self._only is str:
+            return f"group_concat({name}, :between)", nulls, "NULL"
+        if self._unit is not None:
+            integers = f"count(*) FILTER (WHERE typeof({name}) = 'integer')"
+            return f"group_concat(CAST({self._units} AS INTEGER), ',')", nulls, integers
+        return "NULL", "NULL", "NULL"
+
+    def read(self, rows: int, text: bytes | None, nulls: bytes | None, integers: int | None) -> pa.Array:
+        """The raw column, as it would be cell by cell; nothing for one that is `by_cell`. Raises _Unread."""
+        if text is None:
+            return pa.nulls(rows)
+        valid = None if nulls is None or b"1" not in nulls else np.frombuffer(nulls, np.uint8) == ZERO
+        given = rows if valid is None else int(np.count_nonzero(valid))
+        if self._only is str:
+            return _texts(text, valid, given)
+        numbers = _spread(_numbers(text, given), valid)
         if (unit := self._unit) is not None:
             return _decimals(numbers, valid, unit, integers or 0, given)
         return pa.array(numbers, mask=None if valid is None else ~valid)
@@ -135,31 +149,22 @@ def _go_together(kinds: set[type]) -> bool:
     return kinds - {NOTHING} in (set(), {str}) or kinds <= {int, float, NOTHING}
 
 
-def _other(name: str, wanted: str) -> str:
-    return f"count(*) FILTER (WHERE typeof({name}) <> '{wanted}')"
-
-
 def _is_exact(reals: "np.ndarray[Any, Any]", scale: int) -> bool:
     with np.errstate(over="ignore"):  # what becomes infinite is not exact
         whole = np.rint(reals * 10**scale)
     return bool(np.all((np.abs(whole) < EXACT) & (whole / 10**scale == reals)))
 
 
-def _texts(text: bytes, rows: int, given: int) -> pa.Array:
+def _texts(text: bytes, valid: "Mask | None", given: int) -> pa.Array:
     sign = BETWEEN.encode()
     at = np.flatnonzero(np.frombuffer(text, np.uint8) == sign[0])
-    if len(at) != rows - 1:
+    if len(at) != given - 1 or not (text.isascii() or _is_utf8(text)):
         raise _Unread
-    ends = np.concatenate([[0], at - np.arange(len(at)), [len(text) - len(at)]]).astype(np.int32)
-    found = pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text.replace(sign, b"")))
-    if not (text.isascii() or _is_utf8(text)):
-        raise _Unread
-    if given == rows:
-        return found
-    null = pc.equal(found, NULL)
-    if pc.sum(null).as_py() != rows - given:
-        raise _Unread
-    return pc.if_else(null, pa.scalar(None, pa.string()), found)
+    text = text.replace(sign, b"")
+    lengths = np.diff(at, prepend=-1, append=len(text) + len(at)) - 1
+    ends = np.concatenate([[0], np.cumsum(_spread(lengths, valid))]).astype(np.int32)
+    nulls = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(text), nulls)
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -170,21 +175,28 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _numbers(
-    text: bytes, rows: int, given: int
-) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]":
-    """Whole numbers, 0 for NULL, and which are none."""
-    if given == rows:
-        return np.fromstring(text, np.int64, sep=","), None
-    parts = pc.split_pattern(pa.array([text.decode()]), ",").values
-    valid = pc.not_equal(parts, "")
-    numbers = pc.if_else(valid, parts, "0").cast(pa.int64())
-    return numbers.to_numpy(), valid.to_numpy(zero_copy_only=False)
+def _numbers(text: bytes, given: int) -> "Numbers":
+    """Whole numbers. Raises _Unread where there is a real among them."""
+    if text.translate(None, DIGITS):
+        raise _Unread
+    found = np.fromstring(text, np.int64, sep=",")
+    if len(found) != given:
+        raise _Unread
+    return found
+
+
+def _spread(values: "Numbers", valid: "Mask | None") -> "Numbers":
+    """The same with 0 where NULL is."""
+    if valid is None:
+        return values
+    found = np.zeros(len(valid), np.int64)
+    found[valid] = values
+    return found
 
 
 def _decimals(
-    numbers: "np.ndarray[Any, Any]",
-    valid: "np.ndarray[Any, Any] | None",
+    numbers: "Numbers",
+    valid: "Mask | None",
     unit: int,
     integers: int,
     given: int,
@@ -194,7 +206,7 @@ def _decimals(
     whole = valid & (numbers % unit == 0)
     # A whole number that is kept as a real is told from an integer only where there is but one of the two kinds;
     # and a real 0 may be a minus 0.
-    if (np.abs(numbers) >= EXACT).any() or (integers and np.count_nonzero(whole) != integers):
+    if ((numbers >= EXACT) | (numbers <= -EXACT)).any() or (integers and np.count_nonzero(whole) != integers):
         raise _Unread
     if not integers:
         if (numbers[valid] == 0).any():
@@ -261,14 +273,17 @@ class Bulk:
         if not all(column.fits for column in self._columns):
             return None
         asked = ", ".join(part for column in self._columns for part in column.asked)
+        odd = " OR ".join(column.odd for column in self._columns)
         query = (
-            f"SELECT count(*), {asked} FROM {self._table} AS t NOT INDEXED "  # noqa: S608
+            f"SELECT count(*), count(*) FILTER (WHERE {odd}), {asked} FROM {self._table} AS t NOT INDEXED "  # noqa: S608
             f"WHERE {self._rowid} BETWEEN :first AND :last"
         )
         try:
-            told = {"between": BETWEEN, "null": NULL, "first": within[0], "last": within[1]}
-            rows, *found = self._asked(query, told)
-            parts = [found[at : at + 4] for at in range(0, len(found), 4)]
+            told = {"between": BETWEEN, "first": within[0], "last": within[1]}
+            rows, unfit, *found = self._asked(query, told)
+            if unfit:
+                return None
+            parts = [found[at : at + 3] for at in range(0, len(found), 3)]
             arrays = [column.read(rows, *part) for column, part in zip(self._columns, parts, strict=True)]
         except _Unread:
             return None

@@ -76,7 +76,7 @@ PLAIN = "name text, price numeric(12,2), n integer, note text, few integer, digi
 ODD: dict[str, tuple[int, Any]] = {
     "an integer beyond a double": (2, 2**53 + 1), "a real that has no few decimals": (2, 1.0 / 3),
     "nearly a price": (2, math.nextafter(0.29, 1)), "minus": (2, -1.23), "infinity": (2, math.inf),
-    "a large real": (2, 1e300), "a text in numbers": (2, "12.5x"), "the smallest integer": (2, -(2**63)),
+    "a large real": (2, 1e300), "a large one below 0": (2, -1e30), "a text in numbers": (2, "12.5x"), "the smallest integer": (2, -(2**63)),
     "a real in integers": (3, 1.5), "a text in integers": (3, "x"), "digits as bytes": (3, b"12"),
     "NULL in integers": (3, None), "the greatest integer": (3, 2**63 - 1), "an integer beside NULL": (5, -7),
     "bytes in text": (4, b"note"), "the sign between": (4, "a\x1fb"), "the sign for NULL": (4, "\x1e"),
@@ -119,6 +119,19 @@ def test_an_odd_value(
     rows[29] = (*rows[29][:where], value, *rows[29][where + 1 :])
     same(made(tmp_path / "odd.db", PLAIN, rows), ("id",))
     assert sum(ranges) >= 6, "one range, or what was learnt from it, and no more"
+
+
+@pytest.mark.parametrize("odd", [5.0, 1e20, "7", b"7", None], ids=repr)
+def test_what_looks_like_an_integer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: list[bool], odd: Any
+) -> None:
+    """Also where it comes last, so that what is read of it before its point would do."""
+    monkeypatch.setattr(sqlite, "BATCH_ROWS", 8)
+    monkeypatch.setattr(sqlite_bulk, "LEARNT_FROM", 4)
+    rows: list[tuple[Any, ...]] = [(at, at) for at in range(1, 65)]
+    for at in range(24, 33):
+        same(made(tmp_path / "odd.db", "v", [*rows[:at], (at + 1, odd), *rows[at + 1 :]]), ("id",))
+    assert ranges.count(False) == 9
 
 
 ANY = st.one_of(
