@@ -14,7 +14,7 @@ import pytest
 import syncnb as sn
 from syncnb.comparing import digesting
 from syncnb.errors import UnknownOutcome
-from syncnb.stores import postgres_digests, read_digests
+from syncnb.stores import postgres_digests, postgres_images, read_digests
 from syncnb.stores.postgres_writer import PostgresWriter
 from tests.databases import Workbench, rows
 from tests.test_repair import everything
@@ -182,7 +182,7 @@ HASHES: dict[str, tuple[str, Callable[[int], int]]] = {
     "no hash tells anything": ("0", lambda _: 0),
     "only the lower half of a hash tells anything": ("octet_length({})", lambda length: length),
 }
-"""What stands in for the hash of a text: its SQL, and the same by the length of the text."""
+"""What stands in for the hash of a row: its SQL, and the same by the length of its images."""
 
 
 @pytest.mark.parametrize(("query", "number"), HASHES.values(), ids=HASHES)
@@ -191,15 +191,18 @@ def test_a_blind_hash_hides_no_difference(
 ) -> None:
     """How many rows there are, and all bits of the sums, must be the same before anything is called equal."""
 
-    def hashes(texts: Any, seeds: Any) -> list[Any]:
-        return [np.array([number(len(t.encode())) for t in texts.to_pylist()], np.int64) for _ in seeds]
+    def hashes(cells: Any, seeds: Any) -> list[Any]:
+        texts = [[str(value) for value in cell.image.tolist()] for cell in cells]
+        lengths = [sum(len(text.encode()) for text in row) for row in zip(*texts, strict=True)]
+        return [np.array([number(length) for length in lengths], np.int64) for _ in seeds]
 
-    def hash_sql(text: str, seed: int) -> str:
-        return f"({query.format(f'({text})')})::bigint"
+    def hash_sql(forms: Any, images: Any, flags: Any, seed: int) -> str:
+        whole = f"concat({', '.join(images)})"
+        return f"({query.format(whole)})::bigint"
 
-    for module in (postgres_digests, read_digests):
-        monkeypatch.setattr(module, "text_hashes", hashes)
-    monkeypatch.setattr(postgres_digests, "_hash", hash_sql)
+    for module in (postgres_images, read_digests):
+        monkeypatch.setattr(module, "row_hashes", hashes)
+    monkeypatch.setattr(postgres_digests, "row_hash", hash_sql)
     monkeypatch.setattr(digesting, "MANY", 1.0)
     ddl = "CREATE TABLE t (k integer PRIMARY KEY, v text)"
     there = bench.postgresql(ddl, *rows("t", [f"{n}, 'v'" for n in range(40)]))

@@ -36,8 +36,9 @@ from syncnb.values.rules import Side
 
 __all__ = ["compare_digests", "forms_for"]
 
+SMALL = {"smallint", "integer"}
 SIDES: tuple[Side, Side] = ("local", "remote")
-IN_BUCKET = 16
+IN_BUCKET = 8
 """A bucket is to hold from so many rows to twice as many."""
 FEWEST, MOST = 2**8, 2**20
 """Buckets. More than that would take more memory on the server than it may have."""
@@ -79,6 +80,8 @@ def _form(pair: TablePair, at: int, postgres: Sequence[Side]) -> Form:
     types = {_on(column, side).type for side in postgres}
     if form is None or "oid" in types:
         raise Unfit(f"{column.name} has no form in which both sides could hash it ({kinds[0]}, {kinds[1]})")
+    if form is Form.INTEGER and types <= SMALL and column not in pair.key:
+        form = Form.SMALL
     if column in pair.key and form not in KEY_FORMS:
         raise Unfit(f"the key column {column.name} has no such form ({kinds[0]}, {kinds[1]})")
     return form

@@ -22,8 +22,8 @@ from syncnb.stores.row_digests import (
     Unfit,
 )  # fmt: skip
 from syncnb.values.columns import Mask
-from syncnb.values.hashing import text_hashes
-from syncnb.values.images import Form, Imaged, imaged, joined
+from syncnb.values.hashing import number_hashes
+from syncnb.values.images import Form, Imaged, imaged, row_hashes
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat
 from syncnb.values.rules import Rule, Side
@@ -187,8 +187,7 @@ class ReadDigester:
         return [imaged(form, rule, column, self.side, there) for form, rule, there, column in told]
 
     def _hashes(self, images: Sequence[Imaged]) -> list[Numbers]:
-        texts = joined([text for image in images for text in image.parts])
-        return list(text_hashes(texts, self.recipe.seeds[1:]))
+        return row_hashes(images, self.recipe.seeds[1:])
 
     def _slow(self, at: int, raw: pa.Array) -> bool:
         """Whether there are stamps without a common order: BC, infinity. Their table is not merged in order either."""
@@ -203,8 +202,8 @@ class ReadDigester:
         seed, mask = self.recipe.seeds[0], self.recipe.buckets - 1
         if self.recipe.by_number:
             tags = key[0].cast(pa.int64()).to_numpy()
-            return tags, _by_run(tags >> TOGETHER, seed) & mask
-        tags = text_hashes(joined([text for image in images for text in image.parts]), [seed])[0]
+            return tags, number_hashes(tags >> TOGETHER, [seed], whole=False)[0] & mask
+        tags = row_hashes(images, [seed])[0]
         return tags, tags & mask
 
 
@@ -222,15 +221,6 @@ def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.Array]]:
 
 def _put_together(parts: Sequence[pa.RecordBatch]) -> list[pa.Array]:
     return [concat(columns) for columns in zip(*(part.columns for part in parts), strict=True)]
-
-
-def _by_run(numbers: Numbers, seed: int) -> Numbers:
-    """The hashes of the numbers' texts; of those that come one after the other only once."""
-    if not len(numbers):
-        return numbers
-    starts = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
-    hashes = text_hashes(pa.array(numbers[starts]).cast(pa.string()), [seed])[0]
-    return np.repeat(hashes, np.diff(np.append(starts, len(numbers))))
 
 
 def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:

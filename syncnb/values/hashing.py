@@ -1,20 +1,27 @@
-"""PostgreSQL's `hashtextextended`, for whole Arrow columns: 64 bits of a text under a seed.
+"""PostgreSQL's hashes of 64 bits under a seed, for whole Arrow and numpy columns.
+
+    text_hashes    hashtextextended(text, seed)
+    number_hashes  hashint8extended(number, seed), or with all of its bits behind hashint4extended of the upper ones
 
 It is Bob Jenkins' lookup3, as PostgreSQL computes it on a machine that stores the low byte first. It is
 documented nowhere, so whoever relies on it asks the server first whether it agrees.
+
+A seed is one number, or one for each row: so the hash of a cell is the seed of the next one, and that of the last
+one is the hash of the row.
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["Hashes", "text_hashes"]
+__all__ = ["Hashes", "Seed", "number_hashes", "text_hashes", "word_hashes"]
 
 Hashes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Words: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint32]]"
 Places: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
+Seed: TypeAlias = "int | Hashes"
 
 BLOCK = 12
 """Bytes that are mixed in at a time, as three words."""
@@ -37,73 +44,154 @@ FINAL = (
 )
 """The last rounds: c ^= b; c -= rot(b, 14); and so on."""
 
-KEPT = np.array(
-    [[(1 << 8 * min(max(left - 4 * word, 0), 4)) - 1 for word in range(3)] for left in range(BLOCK)],
-    dtype=np.uint32,
-)
-"""By the bytes that are left after the last whole block: what counts of the three words there."""
+KEPT = [
+    np.array([(1 << 8 * min(max(left - 4 * word, 0), 4)) - 1 for left in range(BLOCK)], np.uint32)
+    for word in range(3)
+]
+"""For each of three words: what counts of it, by the bytes that are left after the last whole block."""
 
 State = dict[str, Words]
 
 
-def text_hashes(texts: pa.Array, seeds: Sequence[int]) -> list[Hashes]:
+def text_hashes(texts: pa.Array, seeds: Sequence[Seed]) -> list[Hashes]:
     """The hashes of a column of text or bytes without NULL, one array a seed, as signed 64 bits like PostgreSQL's."""
     rows = len(texts)
     if not rows:
         return [np.zeros(0, np.int64) for _ in seeds]
-    texts = texts.cast(pa.large_binary())
     _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + rows + 1]
+    large = pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type)
+    ends = np.frombuffer(offsets, np.int64 if large else np.int32)[texts.offset : texts.offset + rows + 1]
+    ends = ends.astype(np.int64)
     # A copy, with room behind the last text: its last block is read whole.
-    text = memoryview(data)[ends[0] : ends[-1]].tobytes() if data else b""
-    words = np.ndarray((len(text) + BLOCK,), "<u4", buffer=text + bytes(BLOCK + 3), strides=(1,))
+    text = np.empty(int(ends[-1] - ends[0]) + BLOCK + 3, np.uint8)
+    text[-BLOCK - 3 :] = 0
+    if data:
+        text[: -BLOCK - 3] = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
     starts, lengths = ends[:-1] - ends[0], np.diff(ends)
+    length = int(lengths[0])
+    if length % 4 == 0 and length and (lengths == length).all():
+        return _fixed(text[: -BLOCK - 3].view("<u4").reshape(rows, length // 4), seeds)
+    blocks = np.ndarray((len(text) - BLOCK + 1,), f"V{BLOCK}", buffer=text, strides=(1,))
     parts = [
-        _hashed(words, starts[at : at + AT_ONCE], lengths[at : at + AT_ONCE], seeds)
-        for at in range(0, rows, AT_ONCE)
+        _hashed(blocks, starts[part], lengths[part], [_of(seed, part) for seed in seeds])
+        for part in _parts(rows)
     ]
     return [np.concatenate(hashes) for hashes in zip(*parts, strict=True)]
 
 
-def _hashed(words: Words, starts: Places, lengths: Places, seeds: Sequence[int]) -> list[Hashes]:
+def number_hashes(numbers: Hashes, seeds: Sequence[Seed], *, whole: bool) -> list[Hashes]:
+    """The hashes of whole numbers.
+
+    whole: of all 64 bits. PostgreSQL's own hash folds them to 32, so that 1 and 4294967296 have one under every seed;
+        the upper half alone, hashed first, tells such numbers apart.
+    """
+    upper = (numbers >> 32).astype(np.uint32)
+    lower = numbers.astype(np.uint32) ^ np.where(numbers < 0, ~upper, upper)
+    return word_hashes(lower, word_hashes(upper, seeds) if whole else seeds)
+
+
+def word_hashes(words: Words, seeds: Sequence[Seed]) -> list[Hashes]:
+    """The hashes of whole numbers of 32 bits."""
+    return _fixed(words.reshape(-1, 1), seeds)
+
+
+def _parts(rows: int) -> list[slice]:
+    return [slice(at, at + AT_ONCE) for at in range(0, rows, AT_ONCE)]
+
+
+def _of(seed: Seed, part: "slice | Places") -> Seed:
+    return seed if isinstance(seed, int) else seed[part]
+
+
+def _fixed(words: "np.ndarray[tuple[int, int], np.dtype[np.uint32]]", seeds: Sequence[Seed]) -> list[Hashes]:
+    """Rows of so many whole words each."""
+    rows, count = words.shape
+    found = [np.empty(rows, np.int64) for _ in seeds]
+    last = count - count % 3
+    for part in _parts(rows):
+        own = list(np.ascontiguousarray(words[part].T))
+        for hashes, seed in zip(found, seeds, strict=True):
+            state = _begun(np.full(len(own[0]), 4 * count), _of(seed, part))
+            for at in range(0, last, 3):
+                _absorb(state, own[at : at + 3])
+            hashes[part] = _finished(state, own[last:])
+    return found
+
+
+def _hashed(text: Any, starts: Places, lengths: Places, seeds: Sequence[Seed]) -> list[Hashes]:
     """Block after block for all rows that have one; the longest texts come first, so that these are a slice."""
-    order = np.argsort(-(lengths // BLOCK), kind="stable")
-    starts, lengths = starts[order], lengths[order]
     blocks = lengths // BLOCK
+    most = int(blocks.max())
+    order = np.argsort(-blocks, kind="stable") if int(blocks.min()) < most else None
+    if order is not None:
+        starts, lengths, blocks = starts[order], lengths[order], blocks[order]
+        seeds = [_of(seed, order) for seed in seeds]
     states = [_begun(lengths, seed) for seed in seeds]
-    for block in range(int(blocks[0])):
+    for block in range(most):
         rows = int(np.searchsorted(-blocks, -block, "left"))
-        at = starts[:rows] + BLOCK * block
-        read = [words[at], words[at + 4], words[at + 8]]
+        read = _three(text, starts[:rows] + BLOCK * block)
         for state in states:
-            part = {name: array[:rows] for name, array in state.items()}
-            for name, word in zip("abc", read, strict=True):
-                part[name] += word
-            _mix(part)
-    at, kept = starts + BLOCK * blocks, KEPT[lengths - BLOCK * blocks]
-    read = [words[at + 4 * word] & kept[:, word] for word in range(3)]
-    return [_finished(state, read, order) for state in states]
+            _absorb({name: array[:rows] for name, array in state.items()}, read)
+    read = _three(text, starts + BLOCK * blocks)
+    for word, kept in zip(read, KEPT, strict=True):
+        word &= kept[lengths - BLOCK * blocks]
+    return [_in_place(_finished(state, read), order) for state in states]
 
 
-def _begun(lengths: Places, seed: int) -> State:
-    state = {name: lengths.astype(np.uint32) + np.uint32(START & 0xFFFFFFFF) for name in "abc"}
-    if seed:
+def _three(text: Any, places: Places) -> list[Words]:
+    """The three words of each of these blocks."""
+    return list(np.ascontiguousarray(text[places].view("<u4").reshape(-1, 3).T))
+
+
+def _in_place(hashes: Hashes, order: "Places | None") -> Hashes:
+    if order is None:
+        return hashes
+    found = np.empty_like(hashes)
+    found[order] = hashes
+    return found
+
+
+def _absorb(state: State, read: Sequence[Words]) -> None:
+    """Mix a block in; the arrays of the state are changed."""
+    for name, word in zip("abc", read, strict=True):
+        state[name] += word
+    _mix(state)
+
+
+def _begun(lengths: Places, seed: Seed) -> State:
+    start = lengths.astype(np.uint32) + np.uint32(START & 0xFFFFFFFF)
+    state = {"a": start, "b": start.copy(), "c": start.copy()}
+    if isinstance(seed, int):
+        if not seed:
+            return state
         state["a"] += np.uint32(seed >> 32 & 0xFFFFFFFF)
         state["b"] += np.uint32(seed & 0xFFFFFFFF)
         _mix(state)
+        return state
+    without = np.flatnonzero(seed == 0)  # the one seed that is not mixed in
+    state["a"] = start + (seed >> 32).astype(np.uint32)
+    state["b"] += seed.astype(np.uint32)
+    _mix(state)
+    for array in state.values():
+        array[without] = start[without]
     return state
 
 
-def _finished(state: State, read: Sequence[Words], order: Places) -> Hashes:
-    state["a"] += read[0]
-    state["b"] += read[1]
-    state["c"] += read[2] << np.uint32(8)  # the lowest byte of c is that of the length
+def _finished(state: State, read: Sequence[Words]) -> Hashes:
+    """With up to three words that are left; no more than eleven bytes of them count."""
+    for name, word in zip("ab", read, strict=False):
+        state[name] += word
+    if len(read) == 3:
+        state["c"] += read[2] << np.uint32(8)  # the lowest byte of c is that of the length
+    left, right = np.empty_like(state["a"]), np.empty_like(state["a"])
     for bits, one, two in FINAL:
         state[one] ^= state[two]
-        state[one] -= _rotated(state[two], bits)
-    found = np.empty(len(order), np.uint64)
-    found[order] = state["b"].astype(np.uint64) << np.uint64(32) | state["c"]
-    return found.view(np.int64)
+        np.left_shift(state[two], np.uint32(bits), out=left)
+        np.right_shift(state[two], np.uint32(32 - bits), out=right)
+        left |= right
+        state[one] -= left
+    found: Hashes = (state["b"].astype(np.uint64) << np.uint64(32) | state["c"]).view(np.int64)
+    return found
 
 
 def _mix(state: State) -> None:
@@ -116,7 +204,3 @@ def _mix(state: State) -> None:
         state[one] ^= left
         state[one] ^= right
         state[two] += state[three]
-
-
-def _rotated(word: Words, bits: int) -> Words:
-    return word << np.uint32(bits) | word >> np.uint32(32 - bits)

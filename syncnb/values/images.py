@@ -1,10 +1,12 @@
-"""Images: a cell as text that both sides can make, in SQL there and with Arrow here, so that rows can be hashed.
+"""Images: a cell as text or number that both sides can make, in SQL there and with Arrow here, so that rows can be hashed.
 
-    7 → 7    true → t    12.50 → 12.5    2013-01-01T05:00:00Z → 2013-01-01 05:00:00+00    'a,b' → 3,a,b
+    7 → 7    true → 1    12.50 → 12.5    2013-01-01 05:00:00 → 00017566ee3eb800 (as it is sent)    'a,b' → a,b
+
+    hash of a row: which cells are NULL, then cell after cell, the hash so far being the seed of the next one
 
 What counts is one direction: two cells with one image are the same value. Cells with different images may be
 the same value all the same: such rows are read, and compared as ever. So a value in a form that nobody expected
-needs no care, as long as its image is one that the other side never makes.
+needs no care: its row has a hash of its own.
 """
 
 import binascii
@@ -19,38 +21,37 @@ import pyarrow.compute as pc
 
 from syncnb.values import arrays
 from syncnb.values.columns import Mask
+from syncnb.values.hashing import Hashes, Seed, number_hashes, text_hashes, word_hashes
 from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
 from syncnb.values.raw import MIXED, to_python
 from syncnb.values.rules import Rule, Side
 
-__all__ = ["KEY_FORMS", "Form", "Imaged", "agreed", "imaged", "joined"]
+__all__ = ["FLAGS", "KEY_FORMS", "NUMBERED", "Form", "Imaged", "agreed", "imaged", "row_hashes"]
 
 TEXT = pa.string()
-ODD = "?"
-"""The image of what is not in the form that was agreed on. No text of PostgreSQL's types but text is this."""
+FLAGS = 31
+"""Cells of which one number tells which are NULL: a bit each, and none for its sign."""
 
 
 class Form(Enum):
-    """How a column is written into an image. NULL is nothing, or where text is, the length -1."""
+    """How a column is written into an image."""
 
     INTEGER = "whole numbers"
-    BOOLEAN = "t or f"
+    SMALL = "whole numbers of 32 bits"
+    BOOLEAN = "1 or 0"
     NUMBER = "decimals without zeros at their end"
-    DOUBLE = "the 64 bits of a double"
-    STAMP = "stamps as PostgreSQL writes them"
+    DOUBLE = "the 64 bits of a double, in hex"
+    STAMP = "the 64 bits in which PostgreSQL sends stamps, in hex"
     UUID = "UUIDs as PostgreSQL writes them"
     BYTES = "bytes in hex"
-    TEXT = "length and text"
-    OWN = "PostgreSQL's own text, with its length"
+    TEXT = "text"
+    OWN = "PostgreSQL's own text"
     """Only what is written exactly so on the other side has the same image."""
 
-    @property
-    def has_length(self) -> bool:
-        """Whether any text may be in it, so that its length must be told first."""
-        return self in (Form.TEXT, Form.OWN)
 
-
+NUMBERED = (Form.INTEGER, Form.SMALL, Form.BOOLEAN)
+"""Forms whose image is a number; that of the others is a text."""
 KEY_FORMS = (Form.INTEGER, Form.TEXT, Form.UUID, Form.STAMP)
 """Forms in which one key has one image, however it is written (or none): two that are the same are seen to be."""
 
@@ -110,8 +111,10 @@ def agreed(here: Kind, there: Kind, rule: Rule, *, both_postgres: bool) -> Form 
 class Imaged:
     """A raw column as images."""
 
-    parts: tuple[pa.Array, ...]
-    """Texts without NULL; for a form with a length that, and the text."""
+    form: Form
+    image: "pa.Array | Hashes"
+    """Texts or whole numbers; nothing or 0 where there is none."""
+    null: Mask
     odd: Mask
     """Values that have no image of their own. NULL is none of them."""
     by_rule: Mask
@@ -119,27 +122,45 @@ class Imaged:
 
 
 Canonical: TypeAlias = tuple[pa.Array, pa.Array | None]
-"""Texts, NULL where a value is odd, and where they are not PostgreSQL's raw value (None: nowhere)."""
+"""Texts or numbers, NULL where a value is odd, and where they are not PostgreSQL's raw value (None: nowhere)."""
 
 
 def imaged(form: Form, rule: Rule, array: pa.Array, side: Side, there: Kind) -> Imaged:
     """A raw column as images; `there` is the kind of PostgreSQL's column."""
-    rows = len(array)
-    texts, ruled = CANONICAL[form](rule, array, side, there)
-    given = arrays.mask(array.is_valid())
-    odd = given & ~arrays.mask(texts.is_valid())
-    by_rule = np.zeros(rows, np.bool_) if ruled is None else arrays.mask(ruled) & given & ~odd
-    if not form.has_length:
-        empty = pc.if_else(pa.array(odd), ODD, "") if odd.any() else ""
-        return Imaged((pc.coalesce(texts, empty),), odd, by_rule)
-    lengths = pc.binary_length(texts).cast(TEXT)
-    lengths = pc.coalesce(lengths, pc.if_else(pa.array(odd), ODD, "-1") if odd.any() else "-1")
-    return Imaged((lengths, pc.fill_null(texts, "")), odd, by_rule)
+    found, ruled = CANONICAL[form](rule, array, side, there)
+    null = arrays.mask(array.is_null())
+    odd = arrays.mask(found.is_null()) & ~null
+    by_rule = np.zeros(len(array), np.bool_) if ruled is None else arrays.mask(ruled) & ~null & ~odd
+    if form in NUMBERED:
+        return Imaged(form, found.fill_null(0).to_numpy(zero_copy_only=False), null, odd, by_rule)
+    return Imaged(form, found.fill_null(""), null, odd, by_rule)
 
 
-def joined(parts: Sequence[pa.Array]) -> pa.Array:
-    """The image of each row."""
-    return pc.binary_join_element_wise(*parts, ",")
+def row_hashes(cells: Sequence[Imaged], seeds: Sequence[Seed]) -> list[Hashes]:
+    """The hashes of rows, one array a seed."""
+    nulls = [cell.null for cell in cells]
+    hashes = word_hashes(_flags(nulls[:FLAGS]), seeds)
+    for start in range(FLAGS, len(cells), FLAGS):
+        hashes = word_hashes(_flags(nulls[start : start + FLAGS]), hashes)
+    odd = np.zeros(len(cells[0].null), np.bool_)
+    for cell in cells:
+        odd |= cell.odd
+        if cell.form in NUMBERED:
+            hashes = number_hashes(cell.image, hashes, whole=cell.form is Form.INTEGER)
+        else:
+            hashes = text_hashes(cell.image, hashes)
+    if odd.any():  # one step more, that a server never takes
+        more = word_hashes(odd.astype(np.uint32), hashes)
+        return [np.where(odd, *both) for both in zip(more, hashes, strict=True)]
+    return hashes
+
+
+def _flags(masks: Sequence[Mask]) -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
+    found = np.zeros(len(masks[0]), np.uint32)
+    for at, mask in enumerate(masks):
+        if mask.any():
+            found |= mask.astype(np.uint32) << np.uint32(at)
+    return found
 
 
 def _field(array: pa.Array, name: str) -> pa.Array:
@@ -155,17 +176,24 @@ def _plain(array: pa.Array, wanted: pa.DataType, field: str) -> pa.Array:
 
 
 def _integer(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
-    return _plain(array, pa.int64(), "i").cast(TEXT), None
+    return _plain(array, pa.int64(), "i"), None
+
+
+def _small(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
+    numbers = _plain(array, pa.int64(), "i")
+    return pc.if_else(
+        pc.equal(numbers, pc.shift_right(pc.shift_left(numbers, 32), 32)), numbers, NO_NUMBER
+    ), None
 
 
 def _boolean(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     if array.type == pa.bool_():
-        return pc.if_else(array, "t", "f"), None
+        return array.cast(pa.int64()), None
     numbers = _plain(array, pa.int64(), "i")
-    words = pc.case_when(
-        pc.make_struct(pc.equal(numbers, 1), pc.equal(numbers, 0)), "t", "f", pa.scalar(None, TEXT)
-    )
-    return words, pc.is_valid(array)
+    return pc.if_else(pc.equal(pc.bit_wise_and(numbers, 1), numbers), numbers, NO_NUMBER), pc.is_valid(array)
+
+
+NO_NUMBER = pa.scalar(None, pa.int64())
 
 
 def _number(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
@@ -199,12 +227,17 @@ def _hex(
 
 def _stamp(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     raw = _plain(array, TEXT, "t")
-    moments = _moments(rule, raw, side, there)
+    moments = _moments(rule, raw, side, there).cast(pa.timestamp("us"))
     # Six digits behind the point, always; PostgreSQL leaves zeros at the end away, and the point.
-    texts = pc.utf8_rtrim(pc.utf8_rtrim(moments.cast(pa.timestamp("us")).cast(TEXT), "0"), ".")
+    texts = pc.utf8_rtrim(pc.utf8_rtrim(moments.cast(TEXT), "0"), ".")
     if there == Kind.TIMESTAMPTZ:
         texts = pc.binary_join_element_wise(texts, "+00", "")
-    return texts, pc.not_equal(texts, raw)
+    micros = moments.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) - CENTURY
+    return _hex(micros.astype(">i8").tobytes(), np.full(len(array), 8), moments, ""), pc.not_equal(texts, raw)
+
+
+CENTURY = 946_684_800_000_000
+"""The start of 2000, from which PostgreSQL counts, in microseconds from 1970."""
 
 
 def _moments(rule: Rule, raw: pa.Array, side: Side, there: Kind) -> pa.Array:
@@ -241,6 +274,7 @@ def _text(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
 
 CANONICAL: dict[Form, Callable[[Rule, pa.Array, Side, Kind], Canonical]] = {
     Form.INTEGER: _integer,
+    Form.SMALL: _small,
     Form.BOOLEAN: _boolean,
     Form.NUMBER: _number,
     Form.DOUBLE: _double,

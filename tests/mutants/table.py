@@ -234,10 +234,24 @@ DIGESTS = (
         "assert '1:",
     ),
     Mutant(
-        "a delimiter instead of lengths, digests of a merge",
-        (("syncnb/values/images.py", "return self in (Form.TEXT, Form.OWN)", "return False"),),
+        "NULL is as good as nothing, digests of a merge",
+        (("syncnb/values/images.py", "            found |= mask.astype(np.uint32) << np.uint32(at)\n", "            found |= np.uint32(0)\n"),
+         (STORES + "postgres_images.py", 'IS NULL)::int << {at % FLAGS:d}" if column.nullable else ""', 'IS NULL)::int << {at % FLAGS:d}" if not column else ""')),
         (f"{NETS}::test_values_that_touch_are_not_one_value",),
         "assert",
+    ),
+    Mutant(
+        "whole numbers by the hash that folds them",
+        (("syncnb/values/hashing.py", "word_hashes(lower, word_hashes(upper, seeds) if whole else seeds)", "word_hashes(lower, seeds)"),
+         (STORES + "postgres_images.py", "if whole else seed})", "if not number else seed})")),
+        ("tests/test_strategies.py::test_numbers_that_one_hash_cannot_tell_apart",),
+        "assert",
+    ),
+    Mutant(
+        "values that are not of their form count as nothing",
+        (("syncnb/values/images.py", "        odd |= cell.odd\n", ""),),
+        ("tests/test_images.py::test_what_is_odd_is_said",),
+        "what is no text",
     ),
     Mutant(
         "sums of hashes without the number of rows",
@@ -259,7 +273,7 @@ DIGESTS = (
     ),
     Mutant(
         "a hash that is not PostgreSQL's",
-        (("syncnb/values/hashing.py", 'found[order] = state["b"].astype(np.uint64) << np.uint64(32) | state["c"]', 'found[order] = state["b"] ^ state["c"]'),),
+        (("syncnb/values/hashing.py", 'state["b"].astype(np.uint64) << np.uint64(32) | state["c"]', 'state["b"].astype(np.uint64) << np.uint64(32) | state["a"]'),),
         ("tests/test_images.py::test_hashes_are_those_of_postgresql",),
         "assert",
     ),
