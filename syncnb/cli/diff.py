@@ -97,7 +97,7 @@ def _options(argv: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--strategy",
         metavar="S",
-        help="stream (all rows, by value) or digests (hashed by PostgreSQL where that is sure)",
+        help="stream (all rows, by value), digests (hashed by PostgreSQL) or join (two SQLite files) where that is sure",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument(

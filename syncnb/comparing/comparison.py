@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from syncnb.changes import ColumnPair, Ids, TableDiff, TablePair, Uncompared
+from syncnb.comparing.attaching import compare_joined, join_for
 from syncnb.comparing.collecting import Collector, Witness
 from syncnb.comparing.describing import Children, described, in_conflict
 from syncnb.comparing.digesting import compare_digests, forms_for
@@ -25,18 +26,27 @@ from syncnb.matching import Told, families, ids_told
 from syncnb.schema import Table
 from syncnb.stores.port import Reader
 from syncnb.stores.row_digests import Unfit
+from syncnb.stores.sqlite_joining import JoinedFiles
 from syncnb.values.rules import Side
 
-__all__ = ["LARGE", "STRATEGIES", "Comparison", "Sizes", "Strategy", "batches_of"]
+__all__ = ["LARGE", "STRATEGIES", "Comparison", "Sizes", "Strategy", "Ways", "batches_of"]
 
-Strategy = Literal["stream", "digests"]
+Strategy = Literal["stream", "digests", "join"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 LARGE = 50_000
-"""Rows of a table from which digests are worth their questions."""
+"""Rows of a table from which digests and joins are worth their questions."""
 Sizes = tuple[int | None, int | None]
 """Rows of a table in local and in remote, as the catalogues estimate them."""
 CIRCLES = 25
 """How often tables that refer to themselves or each other are read until nothing new is found of their ids."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """In which ways tables may be compared."""
+
+    strategy: Strategy | None = None
+    files: JoinedFiles = field(default_factory=lambda: JoinedFiles(None, "they are not two SQLite files"))
 
 
 @dataclass
@@ -54,7 +64,7 @@ class Comparison:
     selection: Selection | None = None
     part: Part | None = None
     filters: Mapping[str, Filter] = field(default_factory=dict)
-    strategy: Strategy | None = None
+    ways: Ways = field(default_factory=Ways)
     ids: dict[str, Ids] = field(default_factory=dict)
     children: Children = field(default_factory=Children)
     found: dict[str, "_Found"] = field(default_factory=dict)
@@ -100,18 +110,20 @@ class Comparison:
             nothing = Uncompared("rows", "rows", None, "no column can be compared")
             return _Found(self._collector(pair), "none", nothing.why, [nothing])
         why_not = ""
-        if self.strategy != "stream":
-            try:
-                return self._by_digests(pair)
-            except Unfit as problem:
-                why_not = f"; no digests: {problem}" if self.strategy == "digests" else ""
-                self.children.start(pair)
+        ways = {"join": self._by_join, "digests": self._by_digests}
+        for name, way in ways.items():
+            if self.ways.strategy in (None, name):
+                try:
+                    return way(pair)
+                except Unfit as problem:
+                    why_not = f"; no {name}: {problem}" if self.ways.strategy == name else ""
+                    self.children.start(pair)
         found = self._by_value(pair)
         found.reason += why_not
         return found
 
-    def _by_digests(self, pair: TablePair) -> "_Found":
-        """Raises Unfit where only values can tell."""
+    def _check_whole(self, pair: TablePair) -> None:
+        """Raises Unfit where rows that are the same have to be read nevertheless, or it is not worth it."""
         entities = self._entities(pair)
         parted = self.part is not None or pair.name in self.filters
         if parted or self.selection is not None or self.limit is not None:
@@ -120,8 +132,20 @@ class Comparison:
             raise Unfit("rows that are the same are asked for, too")
         if len(entities.known) or entities.moved or self.children.watched(pair):
             raise Unfit("ids that mean another thing on the other side")
-        if self.strategy is None and min(size or 0 for size in self.sizes[pair.name]) < LARGE:
+        if self.ways.strategy is None and min(size or 0 for size in self.sizes[pair.name]) < LARGE:
             raise Unfit("a small table")
+
+    def _by_join(self, pair: TablePair) -> "_Found":
+        """Raises Unfit where SQLite alone cannot tell which rows are the same."""
+        self._check_whole(pair)
+        join = join_for(pair, self.ways.files)
+        found = self._collector(pair)
+        compare_joined(pair, join, self.ways.files, self.readers, found, self.bar)
+        return _Found(found, "join", "SQLite finds the rows that are not the same, these by value")
+
+    def _by_digests(self, pair: TablePair) -> "_Found":
+        """Raises Unfit where only values can tell."""
+        self._check_whole(pair)
         forms = forms_for(pair, self.readers)
         found = self._collector(pair)
         how = compare_digests(pair, forms, self.readers, found, self.bar)

@@ -11,7 +11,7 @@ from syncnb.changes import Diff, TablePair
 from syncnb.changes.accepted import without_accepted
 from syncnb.comparing.accepting import accepted_here
 from syncnb.comparing.collecting import Witness
-from syncnb.comparing.comparison import STRATEGIES, Comparison, Sizes, Strategy, batches_of
+from syncnb.comparing.comparison import STRATEGIES, Comparison, Sizes, Strategy, Ways, batches_of
 from syncnb.comparing.filtering import crossing, filters_of
 from syncnb.comparing.knowing import known_ids
 from syncnb.comparing.parting import Part
@@ -23,6 +23,7 @@ from syncnb.filters import Condition
 from syncnb.matching import Matched, Names, Told, match
 from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Reader, Store
+from syncnb.stores.sqlite_joining import joined_files
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.rules import Side
 from syncnb.watching import bar
@@ -75,8 +76,9 @@ def diff(
         table that is much larger only the rows with the keys of local are read.
     schemas: PostgreSQL schemas beside those on the search path.
     strategy: `"stream"` reads all rows of both sides and compares them by value. `"digests"` has PostgreSQL hash its
-        rows, wherever that can be trusted to find the same, and reads only those that differ: `.how` says which
-        tables were compared so, and why others were not. By default that is done with large tables.
+        rows, `"join"` has SQLite compare two files itself, wherever that can be trusted to find the same, and only
+        rows that differ are read: `.how` says which tables were compared so, and why others were not. By default
+        that is done with large tables.
     progress: a progress bar; by default where a diff takes longer than two seconds.
 
     Raises SchemaError where tables, columns or keys do not pair, ConnectError and ReadError from the stores.
@@ -129,15 +131,10 @@ def diff_told(
         nothing but these rows, what they refer to, and who is who in remote is read: counts and verdicts are
         about those.
     """
-    if strategy not in (None, *STRATEGIES):
-        raise SyncnbError(f"there is no strategy {strategy!r}", hint=f"there are {' and '.join(STRATEGIES)}")
-    for side, store in (("local", local), ("remote", remote)):
-        if not isinstance(store, Store):
-            raise SyncnbError(
-                f"{side} is a {type(store).__name__}, not a store",
-                hint="open it first: sn.connect(...) takes a path, a URL or a DataFrame",
-            )
-    with local.reading() as here, remote.reading() as there:
+    _check(local, remote, strategy)
+    with joined_files(local, remote) as files, local.reading() as here, remote.reading() as there:
+        files.begin()
+        ways = Ways(strategy, files)
         matched = match(here.schema(schemas), there.schema(schemas), told, (local.timezone, remote.timezone))
         apart = _apart(here.clock_offset(), there.clock_offset())
         sizes = _sizes(matched, here, there)
@@ -151,7 +148,7 @@ def diff_told(
             part = Part(readers, remote.dialect) if partial else None
             filters = filters_of(matched.pairs, told.where)
             comparison = Comparison(
-                told, readers, sizes, limit, counter, known, memory, witness, chosen, part, filters, strategy
+                told, readers, sizes, limit, counter, known, memory, witness, chosen, part, filters, ways
             )
             tables = comparison.of(matched.pairs)
             if part is not None:
@@ -173,6 +170,17 @@ def diff_told(
         clocks_apart=apart,
         stores=stores,
     )
+
+
+def _check(local: object, remote: object, strategy: Strategy | None) -> None:
+    if strategy not in (None, *STRATEGIES):
+        raise SyncnbError(f"there is no strategy {strategy!r}", hint=f"there are {' and '.join(STRATEGIES)}")
+    for side, store in (("local", local), ("remote", remote)):
+        if not isinstance(store, Store):
+            raise SyncnbError(
+                f"{side} is a {type(store).__name__}, not a store",
+                hint="open it first: sn.connect(...) takes a path, a URL or a DataFrame",
+            )
 
 
 def _apart(local: timedelta, remote: timedelta) -> timedelta:
