@@ -20,6 +20,7 @@ from syncnb.comparing.partitioning import compare_shares
 from syncnb.comparing.remembering import Remembered
 from syncnb.comparing.selecting import Selection
 from syncnb.comparing.settling import Settled
+from syncnb.comparing.spreading import Spread
 from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.filters import Condition
 from syncnb.matching import Told, families, ids_told
@@ -47,6 +48,8 @@ class Ways:
 
     strategy: Strategy | None = None
     files: JoinedFiles = field(default_factory=lambda: JoinedFiles(None, "they are not two SQLite files"))
+    spread: Spread | None = None
+    """Workers for large tables, where an executor was given."""
 
 
 @dataclass
@@ -110,20 +113,38 @@ class Comparison:
             nothing = Uncompared("rows", "rows", None, "no column can be compared")
             return _Found(self._collector(pair), "none", nothing.why, [nothing])
         why_not = ""
-        ways = {"join": self._by_join, "digests": self._by_digests}
+        ways = {"ranges": self._by_ranges, "join": self._by_join, "digests": self._by_digests}
         for name, way in ways.items():
-            if self.ways.strategy in (None, name):
+            if self._may(name):
                 try:
                     return way(pair)
                 except Unfit as problem:
-                    why_not = f"; no {name}: {problem}" if self.ways.strategy == name else ""
+                    if name in (self.ways.strategy, "ranges"):
+                        why_not = f"; no {name}: {problem}"
                     self.children.start(pair)
         found = self._by_value(pair)
         found.reason += why_not
         return found
 
+    def _may(self, way: str) -> bool:
+        if way == "ranges":
+            return self.ways.spread is not None and self.ways.strategy in (None, "stream")
+        return self.ways.strategy in (None, way)
+
+    def _by_ranges(self, pair: TablePair) -> "_Found":
+        """Raises Unfit where no range of keys can be compared by itself."""
+        spread = self.ways.spread
+        if spread is None:
+            raise Unfit("there are no workers")
+        self._check_whole(pair)
+        known = [size for size in self.sizes[pair.name] if size is not None]
+        if known and max(known) < LARGE:
+            raise Unfit("a small table")
+        found = self._collector(pair)
+        return _Found(found, "stream", spread.compare(pair, self.sizes[pair.name], found, self.bar))
+
     def _check_whole(self, pair: TablePair) -> None:
-        """Raises Unfit where rows that are the same have to be read nevertheless, or it is not worth it."""
+        """Raises Unfit where rows that are the same have to be read nevertheless."""
         entities = self._entities(pair)
         parted = self.part is not None or pair.name in self.filters
         if parted or self.selection is not None or self.limit is not None:
@@ -132,12 +153,16 @@ class Comparison:
             raise Unfit("rows that are the same are asked for, too")
         if len(entities.known) or entities.moved or self.children.watched(pair):
             raise Unfit("ids that mean another thing on the other side")
+
+    def _check_large(self, pair: TablePair) -> None:
+        """Raises Unfit where that is not worth its questions, and nobody asked for it."""
         if self.ways.strategy is None and min(size or 0 for size in self.sizes[pair.name]) < LARGE:
             raise Unfit("a small table")
 
     def _by_join(self, pair: TablePair) -> "_Found":
         """Raises Unfit where SQLite alone cannot tell which rows are the same."""
         self._check_whole(pair)
+        self._check_large(pair)
         join = join_for(pair, self.ways.files)
         found = self._collector(pair)
         compare_joined(pair, join, self.ways.files, self.readers, found, self.bar)
@@ -146,6 +171,7 @@ class Comparison:
     def _by_digests(self, pair: TablePair) -> "_Found":
         """Raises Unfit where only values can tell."""
         self._check_whole(pair)
+        self._check_large(pair)
         forms = forms_for(pair, self.readers)
         found = self._collector(pair)
         how = compare_digests(pair, forms, self.readers, found, self.bar)

@@ -1,6 +1,7 @@
 """The verb `diff`: opens both stores in one snapshot each, compares all tables, closes them."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from syncnb.comparing.parting import Part
 from syncnb.comparing.partitioning import tokens
 from syncnb.comparing.remembering import Remembered
 from syncnb.comparing.selecting import Keys, Selection
+from syncnb.comparing.spreading import Lender
 from syncnb.errors import SyncnbError
 from syncnb.filters import Condition
 from syncnb.matching import Matched, Names, Told, match
@@ -50,6 +52,7 @@ def diff(
     partial: bool = False,
     schemas: Sequence[str] | None = None,
     strategy: Strategy | None = None,
+    executor: Executor | None = None,
     progress: bool | None = None,
 ) -> Diff:
     """Every true difference between two stores, table by table, read in one snapshot each.
@@ -79,6 +82,8 @@ def diff(
         rows, `"join"` has SQLite compare two files itself, wherever that can be trusted to find the same, and only
         rows that differ are read: `.how` says which tables were compared so, and why others were not. By default
         that is done with large tables.
+    executor: workers (threads, processes, `client.get_executor()` of dask) that compare large tables a range of keys
+        each, all of one snapshot. They are told names of environment variables, never a password.
     progress: a progress bar; by default where a diff takes longer than two seconds.
 
     Raises SchemaError where tables, columns or keys do not pair, ConnectError and ReadError from the stores.
@@ -106,6 +111,7 @@ def diff(
         partial=partial,
         schemas=schemas,
         strategy=strategy,
+        executor=executor,
         progress=progress,
     )
 
@@ -121,6 +127,7 @@ def diff_told(
     partial: bool = False,
     schemas: Sequence[str] | None = None,
     strategy: Strategy | None = None,
+    executor: Executor | None = None,
     progress: bool | None = None,
     witness: Witness | None = None,
     only: Mapping[str, Keys] | None = None,
@@ -131,10 +138,16 @@ def diff_told(
         nothing but these rows, what they refer to, and who is who in remote is read: counts and verdicts are
         about those.
     """
-    _check(local, remote, strategy)
-    with joined_files(local, remote) as files, local.reading() as here, remote.reading() as there:
+    lender = _lender(local, remote, strategy, executor)
+    with (
+        lender.watching() as unwritten,
+        joined_files(local, remote) as files,
+        local.reading() as here,
+        remote.reading() as there,
+        lender.lending(unwritten, here, there) as spread,
+    ):
         files.begin()
-        ways = Ways(strategy, files)
+        ways = Ways(strategy, files, spread)
         matched = match(here.schema(schemas), there.schema(schemas), told, (local.timezone, remote.timezone))
         apart = _apart(here.clock_offset(), there.clock_offset())
         sizes = _sizes(matched, here, there)
@@ -172,15 +185,21 @@ def diff_told(
     )
 
 
-def _check(local: object, remote: object, strategy: Strategy | None) -> None:
+def _lender(local: Store, remote: Store, strategy: Strategy | None, executor: Executor | None) -> Lender:
+    """What lends the two stores to workers, if there are any; raises where something told is not what it has to be."""
     if strategy not in (None, *STRATEGIES):
         raise SyncnbError(f"there is no strategy {strategy!r}", hint=f"there are {' and '.join(STRATEGIES)}")
+    if executor is not None and strategy not in (None, "stream"):
+        raise SyncnbError(
+            f"strategy={strategy!r} has nothing to do for an executor", hint="leave one of the two out"
+        )
     for side, store in (("local", local), ("remote", remote)):
         if not isinstance(store, Store):
             raise SyncnbError(
                 f"{side} is a {type(store).__name__}, not a store",
                 hint="open it first: sn.connect(...) takes a path, a URL or a DataFrame",
             )
+    return Lender(executor, (local, remote))
 
 
 def _apart(local: timedelta, remote: timedelta) -> timedelta:

@@ -57,7 +57,8 @@ def connect(
     try:
         if profile is not None:
             source, env, writable, timezone = _of_profile(profile, source or env, writable, timezone)
-        return _opened(_source(source, env), Terms(bool(writable), zones.normal(timezone)))
+        store = _opened(_source(source, env), Terms(bool(writable), zones.normal(timezone)))
+        return replace(store, env=env) if env and store.dialect == "postgresql" else store  # type: ignore[type-var]
     except SyncnbError as error:
         problem = error.with_traceback(None)
         problem.__context__ = None

@@ -43,6 +43,10 @@ FROM pg_catalog.pg_database WHERE datname = current_database()
 # Apart from it: the right to call a function is looked at even where it is not called.
 SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 
+EXPORTABLE = (
+    "SELECT NOT pg_is_in_recovery() AND has_function_privilege('pg_catalog.pg_export_snapshot()', 'EXECUTE')"
+)
+
 MAY = """
 SELECT pg_catalog.has_table_privilege(t.oid, t.verb) OR (cardinality(t.names) > 0 AND (
     SELECT bool_and(pg_catalog.has_column_privilege(t.oid, n, t.verb)) FROM unnest(t.names) AS n))
@@ -65,6 +69,8 @@ class PostgresStore:
     writable: bool = False
     timezone: Mapping[str, str] = field(default_factory=dict, hash=False)
     notes: tuple[str, ...] = ()
+    env: str = field(default="", compare=False)
+    """The environment variable that its address came from, where it did."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", Parameters(self.parameters))
@@ -90,13 +96,16 @@ class PostgresStore:
         return address(self.parameters)[1] or mode not in UNSURE_TLS or checked
 
     @contextmanager
-    def reading(self) -> Iterator["PostgresReader"]:
-        """A snapshot in one read-only transaction, whatever the store may do.
+    def reading(self, snapshot: str = "") -> Iterator["PostgresReader"]:
+        """A snapshot in one read-only transaction, whatever the store may do; or the one that a reader `exported`.
 
         Rolled back and closed with the block, also on an error or an interrupt; where that ended well,
         the next snapshot of the same conversation takes the connection over. Raises ConnectError.
         """
-        with self.line(lambda connection: begin(connection, self.parameters)) as (connection, server):
+        with self.line(lambda connection: begin(connection, self.parameters, snapshot)) as (
+            connection,
+            server,
+        ):
             reader = PostgresReader(connection, server)
             try:
                 with watched(reader):
@@ -207,6 +216,18 @@ class PostgresReader:
             permitted, oid = self._connection.execute(PLACE).fetchone() or (False, 0)
             row = self._connection.execute(SYSTEM).fetchone() if permitted else None
         return (row[0] if row else None), oid
+
+    def exported(self) -> str:
+        """A name under which other connections see this very snapshot, while it lasts; empty where there is none."""
+        self._free()
+        with self._translated("the snapshot"):
+            if self._connection.execute(EXPORTABLE).fetchone() != (True,):
+                return ""
+            # A snapshot is not exported from within a savepoint.
+            self._connection.execute("RELEASE SAVEPOINT snapshot")
+            row = self._connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
+            self._connection.execute("SAVEPOINT snapshot")
+        return row[0] if row else ""
 
     def count_estimate(self, table: Table) -> int | None:
         """The planner's count, from the last ANALYZE or VACUUM; None where it never counted."""

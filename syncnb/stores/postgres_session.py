@@ -1,5 +1,6 @@
 """How a session with PostgreSQL begins: one read-only snapshot, with settings that go with it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -53,6 +54,9 @@ SNAPSHOT = ";".join((
 """All of it in one turn of the line."""
 
 
+SNAPSHOT_NAME = re.compile(r"[0-9A-Fa-f-]{1,64}")
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """What a server says about itself and about this connection."""
@@ -80,12 +84,18 @@ def driver() -> ModuleType:
     raise problem
 
 
-def begin(connection: "Connection[Any]", parameters: Mapping[str, str]) -> Server:
-    """Begin a read-only snapshot on a connection, and say who answers. Raises ConnectError."""
+def begin(connection: "Connection[Any]", parameters: Mapping[str, str], snapshot: str = "") -> Server:
+    """Begin a read-only snapshot on a connection, and say who answers. Raises ConnectError.
+
+    snapshot: the name of one that another connection holds, to see just what that sees.
+    """
     psycopg = driver()
+    statements = SNAPSHOT
+    if SNAPSHOT_NAME.fullmatch(snapshot):  # it can only be written, not bound
+        statements = SNAPSHOT.replace(BEGIN, f"{BEGIN};SET TRANSACTION SNAPSHOT '{snapshot}'", 1)
     try:
-        answers = connection.execute(SNAPSHOT.encode())
-        answers.set_result(2)
+        answers = connection.execute(statements.encode())
+        answers.set_result(statements.split(";").index(DESCRIBE))
         row = answers.fetchone()
     except psycopg.Error as error:
         problem = connect_error(error, parameters)
