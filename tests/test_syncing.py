@@ -21,6 +21,7 @@ from syncnb.examples import homes
 from syncnb.failpoints import VARIABLE
 from syncnb.stores.sqlite import SQLiteReader
 from tests.databases import Workbench
+from tests.machines.world import raising
 from tests.test_threeway import AB, CHILD, PAIRS, QUERIES, TAG, A, Sides, made, read, run
 
 NEWEST = sn.newest({"hosts": "last_seen", "*": "updated_at"})
@@ -513,6 +514,14 @@ def _reported(store: sn.Store, number: int) -> bool:
     with journal.journal_connection(store) as connection:
         assert connection is not None
         return journal.run_report(connection, number) is not None
+
+
+def test_a_sync_that_is_interrupted_as_it_begins_has_failed(bench: Workbench) -> None:
+    """This process lives on, so that nobody would ever take its run for dead."""
+    sides = tracked(bench, PAIRS["SQLite"], *AB)
+    with pytest.raises(KeyboardInterrupt), raising("sync-begun", KeyboardInterrupt()):
+        push(sides)
+    assert sn.history(sides.remote).frame["status"].tolist() == ["success", "failed"]
 
 
 @pytest.mark.parametrize("engines", PAIRS.values(), ids=PAIRS)

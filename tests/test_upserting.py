@@ -16,6 +16,7 @@ import syncnb as sn
 from syncnb.embedded import available
 from syncnb.values.raw import to_python
 from tests.databases import Workbench
+from tests.machines.world import raising
 
 pytestmark = pytest.mark.skipif(not available(), reason="no PostgreSQL here")
 ENGINES = ("sqlite", "postgresql")
@@ -582,6 +583,14 @@ def test_lines_that_nobody_ends_are_ended(told_shop: Any, monkeypatch: pytest.Mo
     assert left == ["failed", "in_progress", "in_progress", "success"], (
         "one that may be at work, and one of somebody else"
     )
+
+
+def test_an_upsert_that_is_interrupted_as_it_begins_has_failed(told_shop: Any) -> None:
+    for point in ("upsert-begun", "upsert-told"):
+        with pytest.raises(KeyboardInterrupt), raising(point, KeyboardInterrupt()):
+            sn.sync(GOOD, told_shop, key="code", source="till", history_table="history")
+    assert sn.history(told_shop).frame["status"].tolist() == ["failed"] * 2
+    assert lines(told_shop) == [("failed", None, "KeyboardInterrupt")], "the first had no line yet"
 
 
 def killed_at(point: str, work: Any) -> bool:

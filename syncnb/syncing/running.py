@@ -226,9 +226,9 @@ class _Sync:
         target, source = self._store(into), self._store("remote" if into == "local" else "local")
         keeper = keeper_for(target, self.wishes.allow)
         number = self._begin(keeper, source.name)
-        self.lease.aim(target.identity().id, number)
-        reach("sync-begun")
         try:
+            self.lease.aim(target.identity().id, number)
+            reach("sync-begun")
             return self._passed(into, target, keeper, number)
         except BaseException as problem:
             with to_its_end():

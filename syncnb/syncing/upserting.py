@@ -28,6 +28,7 @@ from syncnb.syncing.synced import Synced, Waiting
 from syncnb.syncing.wishes import Direction, Wishes
 from syncnb.values.raw import to_python
 from syncnb.verifying import verify
+from syncnb.watching import to_its_end
 
 __all__ = ["Upsert", "compared", "drawn", "upserted"]
 
@@ -126,11 +127,12 @@ def upserted(
         with remote.writing():
             pass  # what a killed writer left half done is rolled back; who only reads could not open the file
     run = _Upserting(source, remote, wishes, told, caller, keeper_for(remote, wishes.allow))
-    run.begin()
     try:
+        run.begin()
         done = run.go()
     except BaseException as problem:
-        run.failed(problem)
+        with to_its_end():
+            run.failed(problem)
         raise
     log.info("%s", done.line)
     return done
@@ -174,14 +176,10 @@ class _Upserting:
         reach("upsert-begun")
         if self.ledger is not None:
             started = next(run.started for run in runs if run.run == self.number)
-            try:
-                with self.remote.writing() as writer:
-                    self.ledger.settle(writer.sql, runs, started)
-                    self.entry = self.ledger.begin(writer.sql, started)
-                    writer.commit()
-            except SyncnbError as problem:
-                failed(self.keeper, self.number, problem)
-                raise
+            with self.remote.writing() as writer:
+                self.ledger.settle(writer.sql, runs, started)
+                self.entry = self.ledger.begin(writer.sql, started)
+                writer.commit()
         reach("upsert-told")
 
     def _ledger(self) -> Ledger | None:
@@ -273,8 +271,10 @@ class _Upserting:
 
     def failed(self, problem: BaseException) -> None:
         """Say so in both histories, if they can be reached; never hide the problem itself."""
+        if not self.number:
+            return
         failed(self.keeper, self.number, problem)
-        if self.ledger is None:
+        if self.ledger is None or not self.entry:
             return
         text = problem.message if isinstance(problem, SyncnbError) else type(problem).__name__
         try:

@@ -3,19 +3,32 @@
 Nothing is lost or overwritten that was not shown; a second time changes nothing; an undo is exact or refused.
 """
 
-import copy
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 import syncnb as sn
-from tests.machines.world import ALLOW, Machine, Side, State, drawn, folder, keys, typed, values
+from tests.machines.oracles import foreseen, shown
+from tests.machines.world import (
+    ALLOW,
+    Machine,
+    PostgresSide,
+    Side,
+    State,
+    drawn,
+    folder,
+    keys,
+    sided,
+    typed,
+    values,
+)
 from tests.proof.counting import count
 
 DDL = (
-    "CREATE TABLE t (k INTEGER PRIMARY KEY, u TEXT UNIQUE, v, n INTEGER DEFAULT 7)",
-    "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t ON DELETE CASCADE, s)",
+    "CREATE TABLE t (k INTEGER PRIMARY KEY, u TEXT UNIQUE, v{any}, n INTEGER DEFAULT 7)",
+    "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t ON DELETE CASCADE, s{any})",
 )
 POLICIES = {"local": sn.take_local, "remote": sn.take_remote, "insert only": sn.insert_only, "nobody": None}
 
@@ -24,7 +37,8 @@ class Repairing(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = folder()
-        self.local, self.remote = (Side(self.folder.name, f"{name}.db", DDL) for name in ("local", "remote"))
+        self.local = sided("sqlite", self.folder.name, "local.db", DDL)
+        self.remote = sided(self.engine, self.folder.name, "remote.db", DDL)
         self.plans: list[tuple[sn.Plan, State]] = []
         """Each with the remote as it was when it was drawn."""
         self.runs: list[tuple[sn.Report, sn.Plan, State, State]] = []
@@ -52,18 +66,15 @@ class Repairing(Machine):
     def edit(self, there: bool, k: int, u: Any, v: Any, how: str) -> None:
         self._edit(self.remote if there else self.local, k, u, v, how)
 
-    def _edit(self, side: Side, k: int, u: Any, v: Any, how: str) -> None:
+    def _edit(self, side: Side | PostgresSide, k: int, u: Any, v: Any, how: str) -> None:
         if how == "delete":
             side.run("DELETE FROM t WHERE k = ?", k)
         elif how == "update":
             side.run("UPDATE t SET u = ?, v = ? WHERE k = ?", u, v, k)
+        elif how == "replace":
+            side.replace("t", "k, u, v", k, u, v)
         else:
-            side.run(
-                f"{'INSERT OR REPLACE' if how == 'replace' else 'INSERT'} INTO t (k, u, v) VALUES (?, ?, ?)",
-                k,
-                u,
-                v,
-            )
+            side.run("INSERT INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
 
     @rule(there=st.booleans(), k=keys, t=keys, s=values)
     def child(self, there: bool, k: int, t: int, s: Any) -> None:
@@ -75,14 +86,11 @@ class Repairing(Machine):
     @rule(one=keys, other=keys)
     def exchange(self, one: int, other: int) -> None:
         """Two rows of local exchange their unique values."""
-        rows = {
-            k: self.local.connection.execute("SELECT u FROM t WHERE k = ?", (k,)).fetchone()
-            for k in (one, other)
-        }
+        rows = {k: self.local.ask("SELECT u FROM t WHERE k = ?", k) for k in (one, other)}
         if one != other and all(rows.values()):
             self.local.run("UPDATE t SET u = NULL WHERE k = ?", one)
-            self.local.run("UPDATE t SET u = ? WHERE k = ?", rows[one][0], other)
-            self.local.run("UPDATE t SET u = ? WHERE k = ?", rows[other][0], one)
+            self.local.run("UPDATE t SET u = ? WHERE k = ?", rows[one][0][0], other)
+            self.local.run("UPDATE t SET u = ? WHERE k = ?", rows[other][0][0], one)
 
     @rule(policy=st.sampled_from(sorted(POLICIES)), deletes=st.booleans())
     def draw(self, policy: str, deletes: bool) -> None:
@@ -113,6 +121,7 @@ class Repairing(Machine):
     def _apply(self, at: int) -> None:
         p, seen = self.plans[at]
         before, known = self.remote.state, {run[0].plan_id for run in self.runs}
+        refused = bool(len(p)) and p.id not in known and foreseen(p, seen, before)
         r = sn.apply(p, self.remote.store, allow=ALLOW, progress=False)
         after = self.remote.state
         if r.status == "applied":
@@ -125,6 +134,10 @@ class Repairing(Machine):
             assert after == before, f"{r.status}, and something has changed"
             assert r.status != "already applied" or p.id in known
             assert r.status != "refused" or seen != before, f"nobody drifted: {r.results}"
+        assert (r.status == "refused") == refused, (r.status, r.results)
+        count("refusals that the oracle foresaw", int(refused))
+        count("refusals that came", int(r.status == "refused"))
+        count("writes of which the oracle looked at every row")
         again = sn.apply(p, self.remote.store, allow=ALLOW, progress=False).status
         assert (again, self.remote.state) == ("already applied" if r.status == "applied" else r.status, after)
 
@@ -162,36 +175,11 @@ def gone(child: tuple[Any, ...], now: State, found: State) -> bool:
     return child[0] in parents
 
 
-def shown(p: sn.Plan, before: State) -> State:
-    """What the preview says will be there; each row must be as the preview says it is."""
-    state = copy.deepcopy(before)
-    names = {"t": ["u", "v", "n"], "c": ["t", "s"]}
-    late = []
-    for change in p.changes:
-        k, columns, rows = change.key[0], names[change.table], state[change.table]
-        old = before[change.table].get(k)
-        if change.verb == "insert":
-            assert old is None or (change.table, k) in late, "an insert where a row is"
-            new = dict(zip(change.columns, change.after, strict=True))
-            default = {"n": 7}
-            rows[k] = tuple(typed(new.get(name, default.get(name))) for name in columns)
-            continue
-        there = dict(zip(columns, old or (), strict=bool(old)))
-        for name, value in zip(change.columns, change.before, strict=True):
-            assert name == "k" or there[name] == typed(value), f"{change.table}.{name} was not as shown"
-        if change.verb == "delete":
-            del rows[k]
-            late.append((change.table, k))
-            if change.table == "t":
-                for child in [key for key, row in state["c"].items() if row[0] == typed(k)]:
-                    del state["c"][child]
-        else:
-            new = there | {
-                name: typed(value) for name, value in zip(change.columns, change.after, strict=True)
-            }
-            rows[k] = tuple(new[name] for name in columns)
-    return state
+class RepairingPostgres(Repairing):
+    engine = "postgresql"
 
 
 TestRepairing = Repairing.TestCase
 TestRepairing.settings = drawn(25, 10)
+TestRepairingPostgres = pytest.mark.usefixtures("served")(RepairingPostgres.TestCase)
+TestRepairingPostgres.settings = drawn(2, 6)

@@ -5,22 +5,24 @@ The oracle is a merge of three dicts: what both last agreed on, and what either 
 
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 import syncnb as sn
-from tests.machines.world import ALLOW, Machine, Row, Side, drawn, folder, keys, values
+from tests.machines.oracles import Rows, merged
+from tests.machines.world import ALLOW, Machine, Row, drawn, folder, keys, sided, text_of, values
 from tests.proof.counting import count
 
-DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a, b, n INTEGER DEFAULT 7)",)
-Rows = dict[int, Row]
+DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a{any}, b{any}, n INTEGER DEFAULT 7)",)
 
 
 class Syncing(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = folder()
-        self.local, self.remote = (Side(self.folder.name, f"{name}.db", DDL) for name in ("local", "remote"))
+        self.local = sided("sqlite", self.folder.name, "local.db", DDL)
+        self.remote = sided(self.engine, self.folder.name, "remote.db", DDL)
         self.agreed: Rows = {}
         self.held: set[tuple[int, Row]] = set()
         """Every row that both sides have ever held."""
@@ -34,7 +36,7 @@ class Syncing(Machine):
     def begin(self, tracked: bool, rows: list[tuple[int, Any]]) -> None:
         for k, a in rows:
             for side in (self.local, self.remote):
-                side.run("INSERT INTO t (k, a) VALUES (?, ?)", k, a)
+                side.run("INSERT INTO t (k, a) VALUES (?, ?)", k, self._fit(a))
         if tracked:
             sn.track(self.local.store)
         sn.agree(self.local.store, self.remote.store)
@@ -42,13 +44,20 @@ class Syncing(Machine):
 
     @rule(there=st.booleans(), k=keys, column=st.sampled_from("ab"), value=values)
     def update(self, there: bool, k: int, column: str, value: Any) -> None:
-        (self.remote if there else self.local).run(f"UPDATE t SET {column} = ? WHERE k = ?", value, k)
+        side = self.remote if there else self.local
+        side.run(f"UPDATE t SET {column} = ? WHERE k = ?", self._fit(value), k)
 
-    @rule(
-        there=st.booleans(), k=keys, a=values, b=values, how=st.sampled_from(["INSERT", "INSERT OR REPLACE"])
-    )
+    @rule(there=st.booleans(), k=keys, a=values, b=values, how=st.sampled_from(["insert", "replace"]))
     def insert(self, there: bool, k: int, a: Any, b: Any, how: str) -> None:
-        (self.remote if there else self.local).run(f"{how} INTO t (k, a, b) VALUES (?, ?, ?)", k, a, b)
+        side = self.remote if there else self.local
+        if how == "replace":
+            side.replace("t", "k, a, b", k, self._fit(a), self._fit(b))
+        else:
+            side.run("INSERT INTO t (k, a, b) VALUES (?, ?, ?)", k, self._fit(a), self._fit(b))
+
+    def _fit(self, value: Any) -> Any:
+        """PostgreSQL has no column for whatever comes: text, then, on both sides."""
+        return value if value is None or self.engine == "sqlite" else str(text_of(value))
 
     @rule(there=st.booleans(), k=keys)
     def delete(self, there: bool, k: int) -> None:
@@ -93,26 +102,11 @@ class Syncing(Machine):
         }
 
 
-def merged(base: Rows, ours: Rows, theirs: Rows, *, local_wins: bool) -> Rows:
-    """What both shall have: by row, then by cell."""
-    found: Rows = {}
-    for k in {*base, *ours, *theirs}:
-        b, left, right = base.get(k), ours.get(k), theirs.get(k)
-        if left == right or right == b:
-            row = left
-        elif left == b:
-            row = right
-        elif b is not None and left is not None and right is not None:
-            row = tuple(
-                theirs_ if ours_ == old else ours_ if theirs_ == old else (ours_ if local_wins else theirs_)
-                for old, ours_, theirs_ in zip(b, left, right, strict=True)
-            )
-        else:
-            row = left if local_wins else right
-        if row is not None:
-            found[k] = row
-    return found
+class SyncingPostgres(Syncing):
+    engine = "postgresql"
 
 
 TestSyncing = Syncing.TestCase
 TestSyncing.settings = drawn(10, 8)
+TestSyncingPostgres = pytest.mark.usefixtures("served")(SyncingPostgres.TestCase)
+TestSyncingPostgres.settings = drawn(2, 3)

@@ -1,0 +1,201 @@
+"""Processes die, or are interrupted, at named points of apply, undo and sync; others write before anybody goes on.
+
+Invariants: 1 (nothing lost, as the oracle's own copy shows), 3 (again is a no-op, after a death as well), 5 (what both agreed
+on is what was written), 6 (before or after, never between, and never unknown once somebody has gone on), 7 (the next sync
+passes on everything, and nothing is left pending).
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+import syncnb as sn
+from tests.machines.oracles import Rows, merged, shown
+from tests.machines.world import ALLOW, Machine, State, drawn, folder, keys, raising, sided, text_of, values
+from tests.proof.counting import count
+
+DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a{any}, b{any})",)
+NAMES = {"t": ["a", "b"]}
+UNWRITTEN = ("settling", "run-begun", "staged", "written", "marked", "before-commit")
+POINTS = (*UNWRITTEN, "after-commit")
+SYNC_POINTS = (*POINTS, "sync-begun", "sync-applied", "sync-kept", "sync-settling")
+points, sync_points = st.sampled_from(POINTS), st.sampled_from(SYNC_POINTS)
+hows = st.sampled_from(["killed", "interrupted"])
+edits = st.tuples(st.booleans(), keys, st.sampled_from("ab"), values)
+meddlings = st.one_of(st.none(), edits, edits)
+
+
+class Crashing(Machine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = folder()
+        self.local = sided("sqlite", self.folder.name, "local.db", DDL)
+        self.remote = sided(self.engine, self.folder.name, "remote.db", DDL)
+        self.agreed: Rows = {}
+        self.runs: list[tuple[sn.Report, State, State]] = []
+        """Each with the remote before and after."""
+
+    def teardown(self) -> None:
+        self.local.close()
+        self.remote.close()
+        self.folder.cleanup()
+
+    @initialize(rows=st.lists(st.tuples(keys, values), max_size=3))
+    def begin(self, rows: list[tuple[int, Any]]) -> None:
+        for k, a in rows:
+            for side in (self.local, self.remote):
+                side.run("INSERT INTO t (k, a) VALUES (?, ?)", k, self._fit(a))
+        sn.track(self.local.store)
+        sn.agree(self.local.store, self.remote.store)
+        self.agreed = self.local.state["t"]
+
+    @rule(edit=edits)
+    def write(self, edit: tuple[bool, int, str, Any]) -> None:
+        """Somebody sets a cell, of a new row where there is none."""
+        there, k, column, value = edit
+        side = self.remote if there else self.local
+        side.run("INSERT INTO t (k) VALUES (?)", k)
+        side.run(f"UPDATE t SET {column} = ? WHERE k = ?", self._fit(value), k)
+
+    @rule(there=st.booleans(), k=keys)
+    def delete(self, there: bool, k: int) -> None:
+        (self.remote if there else self.local).run("DELETE FROM t WHERE k = ?", k)
+
+    def _fit(self, value: Any) -> Any:
+        return value if value is None or self.engine == "sqlite" else str(text_of(value))
+
+    @rule(point=points, how=hows, meddling=meddlings)
+    def an_apply_dies(self, point: str, how: str, meddling: Any) -> None:
+        store = self.remote.store
+        d = sn.diff(self.local.store, store, base=False, progress=False)
+        p = sn.plan(d, into=store, resolve=sn.take_local, deletes=True)
+        if len(p):
+            self._dies(p, point, how, meddling)
+
+    @precondition(lambda self: self.runs)
+    @rule(point=points, how=hows, meddling=meddlings)
+    def an_undo_dies(self, point: str, how: str, meddling: Any) -> None:
+        r, before, after = self.runs.pop()
+        if self.remote.state != after:
+            return
+        p = sn.undo(r, self.remote.store)
+        assert shown(p, after, NAMES) == before
+        self._dies(p, point, how, meddling)
+
+    def _dies(self, p: sn.Plan, point: str, how: str, meddling: Any) -> None:
+        """One death, perhaps another writer, and whoever goes on."""
+        before = self.remote.state
+        wanted = shown(p, before, NAMES)
+        reached = self._death(point, how, lambda: sn.apply(p, self.remote.store, allow=ALLOW, progress=False))
+        written = point not in UNWRITTEN or not reached
+        assert self.remote.state == (wanted if written else before), f"{how} at {point}"
+        if meddling:
+            self.write((True, *meddling[1:]))
+        now = self.remote.state
+        r = sn.apply(p, self.remote.store, allow=ALLOW, progress=False)
+        found = self.remote.state
+        if written:
+            assert (r.status, found) == ("already applied", now), f"{how} at {point}: applied again"
+        elif r.status == "applied":
+            assert found == shown(p, now, NAMES)
+        else:
+            assert (r.status, found) == ("refused", now)
+            assert now != before, f"nobody wrote, and it is refused: {r.results}"
+        assert "running" not in sn.history(self.remote.store).frame["status"].tolist()
+        if now == before or written:
+            assert sn.verify(r, self.remote.store) or now != wanted
+            self.runs.append((r, before, wanted))
+        count("deaths of an apply or undo, and what was left was right")
+
+    @rule(point=sync_points, how=hows, meddling=meddlings, local_wins=st.booleans())
+    def a_sync_dies(self, point: str, how: str, meddling: Any, local_wins: bool) -> None:
+        ours, theirs = self.local.state["t"], self.remote.state["t"]
+        wanted = merged(self.agreed, ours, theirs, local_wins=True)
+        self._death(point, how, lambda: self._sync(local_wins=True))
+        left = self.local.state["t"], self.remote.state["t"]
+        assert left[0] in (ours, wanted), f"{how} at {point}"
+        assert left[1] in (theirs, wanted), f"{how} at {point}"
+        passed = {k for k in {*wanted, *theirs} if left[1].get(k) == wanted.get(k) != theirs.get(k)}
+        if meddling:
+            self.write(meddling)
+        since = time.monotonic()
+        self._goes_on(wanted, passed, local_wins=local_wins)
+        count(
+            "most milliseconds until all was passed on after a death",
+            round(1000 * (time.monotonic() - since)),
+        )
+        count("syncs that died, and were taken up by the next")
+
+    def _goes_on(self, wanted: Rows, passed: set[int], *, local_wins: bool) -> None:
+        """The next sync: what was passed on before the death is what both agreed on, and no conflict."""
+        ours, theirs = self.local.state["t"], self.remote.state["t"]
+        done = self._sync(local_wins=local_wins)
+        found = self.local.state["t"]
+        assert done, done.waiting
+        assert found == self.remote.state["t"]
+        for k in {*ours, *theirs, *found}:
+            sure = k in passed and ours.get(k) is not None and wanted.get(k) is not None
+            bases = [wanted.get(k)] if sure else [self.agreed.get(k), wanted.get(k)]
+            ways = [
+                merged(one(k, base), one(k, ours.get(k)), one(k, theirs.get(k)), local_wins=local_wins)
+                for base in bases
+            ]
+            assert one(k, found.get(k)) in ways, (k, bases, ours.get(k), theirs.get(k), found.get(k))
+        self.agreed = found
+        left = len(sn.pending(self.local.store))
+        assert (left, done.backlog, done.backlog_since) == (0, 0, None), "something still waits"
+        count("most changes that waited behind the sync after a death", left)
+        again = self._sync(local_wins=local_wins)
+        assert (again.records, self.local.state["t"], self.remote.state["t"]) == (0, found, found)
+        count("records that a further sync wrote", again.records)
+
+    def _sync(self, *, local_wins: bool) -> sn.Synced:
+        return sn.sync(
+            self.local.store, self.remote.store, direction="both", allow=ALLOW, progress=False,
+            resolve=sn.take_local if local_wins else sn.take_remote,
+        )  # fmt: skip
+
+    def _death(self, point: str, how: str, work: Callable[[], object]) -> bool:
+        """Whether the point was reached."""
+        self.local.close()
+        if how == "interrupted":
+            with raising(point, KeyboardInterrupt()) as reached:
+                try:
+                    work()
+                except KeyboardInterrupt:
+                    count("interrupts at a named point")
+            return bool(reached)
+        if self.engine == "sqlite":
+            self.remote.close()
+        child = os.fork()
+        if not child:
+            os.environ["SYNCNB_FAILPOINT"] = point
+            try:
+                work()
+            finally:
+                os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert code in (0, -signal.SIGKILL), "it failed before it could be killed"
+        if code:
+            count("kills of a process at a named point")
+        return bool(code)
+
+
+def one(k: int, row: Any) -> Rows:
+    return {} if row is None else {k: row}
+
+
+class CrashingPostgres(Crashing):
+    engine = "postgresql"
+
+
+TestCrashing = Crashing.TestCase
+TestCrashing.settings = drawn(3, 4)
+TestCrashingPostgres = pytest.mark.usefixtures("served")(CrashingPostgres.TestCase)
+TestCrashingPostgres.settings = drawn(2, 4)
