@@ -14,6 +14,7 @@ from syncnb import journal
 from syncnb.journal.outside import FIRST
 from tests.databases import Workbench
 from tests.faults.proxy import proxied
+from tests.proof.counting import count
 from tests.test_repair import DDL, everything
 
 ALLOW = ("journal_outside_target",)
@@ -212,3 +213,4 @@ def kill(p: sn.Plan, remote: sn.Store, point: str) -> None:
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    count(f"kills at {point}")

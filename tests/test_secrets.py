@@ -16,6 +16,7 @@ import syncnb as sn
 from syncnb import journal
 from syncnb.cli import main
 from tests.databases import Workbench
+from tests.proof.counting import count
 
 CANARY = "cAnary p@ss/w%rd"
 FORMS = {
@@ -179,6 +180,8 @@ def test_no_text_has_the_password(
         if file.is_file():
             texts[file.name] = file.read_bytes().decode("latin-1")
     assert len(texts["the log"]) > 1000 or engine == "outside", "the drivers log something at DEBUG"
+    count("texts that were searched for the password", len(texts))
+    count("texts that have the password", len(leaks(texts)))
     assert leaks(texts) == {}
     assert set(leaks({"a test of the test": f"it says {CANARY}"})) == {"a test of the test"}
 

@@ -22,6 +22,7 @@ from syncnb.failpoints import VARIABLE
 from syncnb.stores.sqlite import SQLiteReader
 from tests.databases import Workbench
 from tests.machines.world import raising
+from tests.proof import counting
 from tests.test_threeway import AB, CHILD, PAIRS, QUERIES, TAG, A, Sides, made, read, run
 
 NEWEST = sn.newest({"hosts": "last_seen", "*": "updated_at"})
@@ -463,6 +464,7 @@ def killed(work: Callable[[], object], point: str = "", after: float = 0.0) -> N
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     assert not point or os.WIFSIGNALED(status), f"{point} was not reached"
+    counting.count(f"kills at {point}" if point else "kills of a process at random")
 
 
 CHANGES = (

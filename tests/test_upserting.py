@@ -17,6 +17,7 @@ from syncnb.embedded import available
 from syncnb.values.raw import to_python
 from tests.databases import Workbench
 from tests.machines.world import raising
+from tests.proof.counting import count
 
 pytestmark = pytest.mark.skipif(not available(), reason="no PostgreSQL here")
 ENGINES = ("sqlite", "postgresql")
@@ -602,7 +603,9 @@ def killed_at(point: str, work: Any) -> bool:
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    count(f"kills at {point}", int(killed))
+    return killed
 
 
 POINTS = {

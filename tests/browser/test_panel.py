@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.conftest import Open
 from tests.browser.test_grid import ACCESSIBLE, HOSTILE, THEMES, python
+from tests.proof.counting import count
 
 LONG = r"""
 import sqlite3
@@ -281,6 +282,7 @@ def test_hostile_names_values_and_errors_are_only_text(opened: Open) -> None:
         turn(hurt, name)
         desk = page.locator(".syncnb-desk")
         assert page.evaluate("window.hurt") is None, name
+        count("pages in which a script did not fire")
         assert desk.locator(":is(img, script, iframe)").count() == 0, name
         assert "\u202e" not in desk.inner_text(), name
         assert desk.evaluate("node => node.scrollWidth <= node.parentElement.clientWidth + 2"), name
@@ -293,4 +295,5 @@ def test_hostile_names_values_and_errors_are_only_text(opened: Open) -> None:
     press(hurt, "Connect")
     page.locator(".syncnb-desk .says.bad").filter(has_text="onerror").wait_for()
     assert page.evaluate("window.hurt") is None
+    count("pages in which a script did not fire")
     assert page.locator(".syncnb-desk :is(img, script)").count() == 0

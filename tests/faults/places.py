@@ -89,7 +89,7 @@ def forked(work: Callable[[], object], **environment: str) -> int:
 def killed_at(point: str, work: Callable[[], object]) -> None:
     """Do this in a process that is killed at a named point."""
     assert forked(work, SYNCNB_FAILPOINT=point) == signal.SIGKILL, f"{point} was not reached"
-    count("kills of a process at a named point")
+    count(f"kills at {point}")
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def killed_at(point: str, work: Callable[[], object]) -> None:
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, f"{point} was not reached"
-    count("kills of a process at a named point")
+    count(f"kills at {point}")
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])

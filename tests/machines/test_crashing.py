@@ -132,6 +132,19 @@ class Crashing(Machine):
         )
         count("syncs that died, and were taken up by the next")
 
+    @rule(
+        k=keys, column=st.sampled_from("ab"), some=st.permutations(["a", "b", "c"]), there=st.booleans(),
+        point=st.sampled_from(["after-commit", "sync-applied"]), how=hows,
+    )  # fmt: skip
+    def passed_on_then_dead_then_changed(
+        self, k: int, column: str, some: list[str], there: bool, point: str, how: str
+    ) -> None:
+        """The dangerous sequence: what either side changes after a death that followed COMMIT is no conflict."""
+        self.write((True, k, column, some[2]))
+        self._goes_on(self.agreed, set(), local_wins=False)
+        self.write((False, k, column, some[0]))
+        self.a_sync_dies(point, how, (there, k, column, some[1]), local_wins=there)
+
     def _goes_on(self, wanted: Rows, passed: set[int], *, local_wins: bool) -> None:
         """The next sync: what was passed on before the death is what both agreed on, and no conflict."""
         ours, theirs = self.local.state["t"], self.remote.state["t"]
@@ -183,7 +196,7 @@ class Crashing(Machine):
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         assert code in (0, -signal.SIGKILL), "it failed before it could be killed"
         if code:
-            count("kills of a process at a named point")
+            count(f"kills at {point}")
         return bool(code)
 
 

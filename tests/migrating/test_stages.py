@@ -15,6 +15,7 @@ from syncnb.embedded import available
 from tests.databases import Workbench
 from tests.migrating.scene import catalogue
 from tests.migrating.test_steps import allowed, content, made
+from tests.proof.counting import count
 
 pytestmark = pytest.mark.skipif(not available(), reason="no PostgreSQL here")
 STEPS = [
@@ -39,7 +40,9 @@ def killed_at(point: str, work: Callable[[], object]) -> bool:
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    count(f"kills at {point}", int(killed))
+    return killed
 
 
 @pytest.mark.parametrize("point", POINTS)

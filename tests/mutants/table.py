@@ -372,7 +372,49 @@ SHOWN = (
     ),
 )  # fmt: skip
 
-MUTANTS = (*GUARDS, *RUNS, *DIGESTS, *DECISIONS, *SHOWN)
+REKEYING, EXCHANGED = "syncnb/planning/rekeying.py", "tests/test_exchanges.py::test_values_are_exchanged"
+KEPT = "tests/test_identity.py::test_a_kept_collision_does_not_come_back_and_its_children_follow"
+MEANWHILE = "tests/test_syncing.py::test_an_edit_while_a_sync_is_at_it_is_passed_on_by_the_next"
+IDS = (
+    Mutant(
+        "an arriving row gets an id that is taken",
+        ((REKEYING, "first = self.greatest(pair) + 1", "first = self.greatest(pair)"),),
+        (KEPT,),
+        "assert",
+    ),
+    Mutant(
+        "children stay with the id that is another thing there",
+        ((REKEYING, "        return self._replaced(link.parent, parent, column.rule, values)", "        return values, {}"),),
+        (KEPT,),
+        "(7, '::1')",
+    ),
+    Mutant(
+        "rows that exchange values are not parked",
+        (("syncnb/planning/exchanging.py", "[*turns.parked_blocks(), *turns.ranked()]", "[*turns.ranked()]"),),
+        (f"{EXCHANGED}[two rows-sqlite-as written]",),
+        "assert",
+    ),
+    Mutant(
+        "what a sync wrote before it died is not what both agreed on",
+        (("syncnb/syncing/running.py", "                if mark is not None:\n                    advance(", "                if False:\n                    advance("),),
+        (f"{MEANWHILE}[dies-SQLite]",),
+        "assert",
+    ),
+    Mutant(
+        "what was changed while a sync was at it is what both agreed on",
+        (("syncnb/syncing/passing.py", "told = {self.into: written.after[at], self.source: then[at]}", "told = {side: now[at][row] for side in SIDES}"),),
+        (f"{MEANWHILE}[goes on-SQLite]",),
+        "assert",
+    ),
+    Mutant(
+        "an interrupt as a sync begins is told to nobody",
+        (("syncnb/syncing/running.py", "            with to_its_end():\n                failed(keeper, number, problem)\n", ""),),
+        ("tests/test_syncing.py::test_a_sync_that_is_interrupted_as_it_begins_has_failed",),
+        "running",
+    ),
+)  # fmt: skip
+
+MUTANTS = (*GUARDS, *RUNS, *DIGESTS, *DECISIONS, *SHOWN, *IDS)
 
 CHEAP = (
     "no guard at all, SQLite",

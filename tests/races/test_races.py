@@ -17,6 +17,7 @@ import pytest
 
 import syncnb as sn
 from tests.databases import Workbench
+from tests.proof.counting import count
 from tests.races.racing import Said, race
 
 ENGINES = ("sqlite", "postgresql")
@@ -179,13 +180,21 @@ def test_a_deadlock_has_one_victim_and_comes_to_its_end(bench: Workbench) -> Non
                 gained.update(planned)
         return gained
 
-    since = time.monotonic()
+    def deadlocks() -> int:
+        with psycopg.connect(scene.address, autocommit=True) as other:
+            query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+            [found] = other.execute(query).fetchone() or [0]
+            return int(found)
+
+    since, before = time.monotonic(), deadlocks()
     said = race([backwards, backwards, lambda: ours(100), lambda: ours(10000)])
     assert [name for name, _ in said] == ["done"] * 4, said
     one, two, hundreds, thousands = (what for _, what in said)
     assert one + two > 0
     assert scene.rows == {key: one + two + hundreds[key] + thousands[key] for key in rows}
     assert time.monotonic() - since < 30
+    count("deadlocks provoked", deadlocks() - before)
+    count("deadlocks resolved", deadlocks() - before)  # all have come to their end
 
 
 @pytest.mark.parametrize("engine", ENGINES)
