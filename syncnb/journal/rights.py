@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, column, func, select
 from sqlalchemy import table as relation
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from syncnb.errors import ReadError, SyncnbError, WriteError
 from syncnb.journal.ddl import needed, to_apply
@@ -112,8 +112,13 @@ def _problem(what: str, error: DBAPIError, kind: type[SyncnbError]) -> SyncnbErr
     ask = sqlite_write_error if isinstance(original, sqlite3.Error) else postgres_write_error
     told = ask(original, "the journal")
     first = (str(original).splitlines() or [type(original).__name__])[0]
+    gone = ask is postgres_write_error and isinstance(error, OperationalError) and told.sqlstate is None
+    if gone:  # what the driver says then is about sockets
+        told = postgres_write_error(original, "the journal", lost=True)
     problem = kind(
-        f"{what} the journal failed: {first}",
+        f"the connection was lost while {what} the journal"
+        if gone
+        else f"{what} the journal failed: {first}",
         hint="`syncnb journal --sql` prints what an administrator can run: tables and grants"
         if told.sqlstate == FORBIDDEN
         else told.hint,

@@ -27,14 +27,12 @@ from syncnb.stores.postgres_session import OLDEST, Server, begin, driver
 from syncnb.watching import watched
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import Connection, Copy
 
     from syncnb.stores.postgres_probes import PostgresProber
     from syncnb.stores.postgres_writer import PostgresWriter
 
 __all__ = ["OLDEST", "PostgresReader", "PostgresStore", "Server"]
-
-DEFAULTS = {"connect_timeout": "10", "fallback_application_name": "syncnb"}
 
 PLACE = """
 SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'), oid::bigint
@@ -169,11 +167,11 @@ class PostgresStore:
     def _connect(self) -> "Connection[Any]":
         """A new connection. Raises ConnectError."""
         psycopg = driver()
+        from syncnb.stores.postgres_line import opened
+
         drop(self.parameters)
         try:
-            return psycopg.connect(  # type: ignore[no-any-return]
-                **{**DEFAULTS, **self.parameters}, autocommit=True, prepare_threshold=None
-            )
+            return opened(self.parameters)
         except (psycopg.Error, ValueError) as error:
             problem = connect_error(error, self.parameters)
         # Outside the `except`, so that the driver's error and its frames are not kept alive with ours.
@@ -358,7 +356,7 @@ class PostgresReader:
             self._connection.cursor() as cursor,
             cursor.copy(query.encode()) as lines,
         ):
-            yield from read_batches(lines, table, columns)
+            yield from read_batches(_lines(lines), table, columns)
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -383,6 +381,12 @@ class PostgresReader:
                 return
             with suppress(driver().Error):
                 self._connection.execute("ROLLBACK TO SAVEPOINT snapshot")
+
+
+def _lines(copy: "Copy") -> Iterator[memoryview]:
+    from syncnb.stores.postgres_line import copied_lines
+
+    return copied_lines(copy)
 
 
 class _Stream(Iterator[pa.RecordBatch]):

@@ -119,7 +119,7 @@ CONNECTING = (
         "check its spelling, and that this machine is online (or in the VPN)",
     ),
     Cause(
-        r"timeout expired|timed out",
+        r"timeout expired|timed out|does not answer",
         "{host} did not answer in time",
         "check host and port, VPN and firewall; connect_timeout=30 waits longer",
         "08001",

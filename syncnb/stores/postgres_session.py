@@ -12,7 +12,7 @@ from syncnb.stores.postgres_errors import connect_error
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["DESCRIBE", "OLDEST", "SETTINGS", "SETTLE", "Server", "begin", "driver"]
+__all__ = ["DESCRIBE", "OLDEST", "SETTINGS", "SETTLE", "Server", "begin", "driver", "served"]
 
 OLDEST = 12
 """The oldest major version that can be read."""
@@ -39,7 +39,7 @@ SETTLE = "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[
 DESCRIBE = """
 SELECT current_database(), current_user::text, current_setting('server_version_num')::int,
        pg_encoding_to_char(encoding), pg_backend_pid(), current_setting('transaction_read_only') = 'on',
-       current_setting('transaction_isolation') = 'repeatable read'
+       current_setting('transaction_isolation') = 'repeatable read', extract(epoch FROM now())
 FROM pg_catalog.pg_database WHERE datname = current_database()
 """
 
@@ -111,11 +111,18 @@ def _checked(connection: "Connection[Any]", row: tuple[Any, ...] | None) -> Serv
             "the server did not open a read-only snapshot",
             hint="connect to PostgreSQL itself, or to a pooler for it",
         )
-    database, role, version, encoding, backend, *_ = row
+    database, role, version, encoding, *_ = row
     if version < OLDEST * 10_000:
         raise ConnectError(
             f"PostgreSQL {version // 10_000} is too old", hint=f"version {OLDEST} or newer can be read"
         )
-    # A pooler answers the first handshake itself, with a process number of its own making.
-    pooled = backend != connection.info.backend_pid
+    pooled = served(connection, row)
     return Server(database=database, role=role, version=version, encoding=encoding, pooled=pooled)
+
+
+def served(connection: "Connection[Any]", row: tuple[Any, ...]) -> bool:
+    """Note which process serves this transaction, by the row of DESCRIBE; whether a pooler stands between."""
+    backend, began = row[4], row[7]
+    connection.at = backend, began  # type: ignore[attr-defined]
+    # A pooler answers the first handshake itself, with a process number of its own making.
+    return bool(backend != connection.info.backend_pid)

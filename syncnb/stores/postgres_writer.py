@@ -17,9 +17,10 @@ from syncnb.stores.postgres import PostgresReader, PostgresStore
 from syncnb.stores.postgres_copy import QUOTED, copy_format, qualified, read_batches
 from syncnb.stores.postgres_encodings import CODECS
 from syncnb.stores.postgres_fate import fate, number
+from syncnb.stores.postgres_line import copied_lines
 from syncnb.stores.postgres_refusals import cell_of, refusal_of, twice
 from syncnb.stores.postgres_sequences import advance
-from syncnb.stores.postgres_session import DESCRIBE, SETTINGS, SETTLE, Server
+from syncnb.stores.postgres_session import DESCRIBE, SETTINGS, SETTLE, Server, served
 from syncnb.stores.postgres_staging import Layout, layout, setting
 from syncnb.stores.postgres_text import as_text, csv_chunks, own_codec
 from syncnb.stores.staging import NUMBER, arranged, check_block, joined
@@ -93,7 +94,7 @@ def _begin(connection: "psycopg.Connection[Any]", store: PostgresStore) -> Serve
         raise postgres_write_error(error, store.name, lost=connection.closed) from None
     if row is None or row[5]:
         raise WriteError(f"{store.name} can only be read", hint="connect to the primary server")
-    pooled = row[4] != connection.info.backend_pid
+    pooled = served(connection, row)
     return Server(database=row[0], role=row[1], version=row[2], encoding=row[3], pooled=pooled)
 
 
@@ -282,7 +283,7 @@ class PostgresWriter(PostgresReader):
             self._connection.cursor() as cursor,
             cursor.copy(query.encode()) as lines,
         ):
-            return list(read_batches(lines, table, columns))
+            return list(read_batches(copied_lines(lines), table, columns))
 
     def _run(self, statement: str, table: Table, staged: Layout | None = None) -> int:
         self._free()

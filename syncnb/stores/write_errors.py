@@ -107,6 +107,7 @@ NO_PARTITION = Cause(
     "no partition of {table} takes a row",
     "make a partition for it, or leave these rows out",
 )
+GONE = "08006"
 LOST = next(cause for cause in CAUSES if cause.sign == "08")
 
 SQLITE = {
@@ -191,7 +192,8 @@ def _told(
         detail = re.sub(r'"[^"]*("|$)', "…", detail)  # the value itself, which may be nobody's business
     words = {"table": table, "detail": detail, "constraint": f" ({constraint})" if constraint else ""}
     problem = WriteError(re.sub(r"\{(\w+)\}", lambda match: words[match[1]], cause.why), hint=cause.hint)
-    problem.sqlstate, problem.constraint = sqlstate, constraint
+    # A connection that is gone has no code of its own: without one it would pass for what a row did.
+    problem.sqlstate, problem.constraint = sqlstate or (GONE if lost else None), constraint
     return problem
 
 

@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -40,7 +39,7 @@ def looked(url: str) -> object:
 
 
 @pytest.mark.skipif(not embedded.available(), reason="no PostgreSQL here")
-def test_the_server_dies(tmp_path: Path) -> None:
+def test_the_server_dies() -> None:
     draw = draws(5)
     with embedded.server(fsync=True) as server:
         url = server.create("dies")
@@ -49,11 +48,11 @@ def test_the_server_dies(tmp_path: Path) -> None:
             connection.execute("INSERT INTO t VALUES (1, 0)")
         remote = sn.connect(url, writable=True)
         begun = time.monotonic()
-        sn.apply(plan_to(tmp_path, remote, 0), remote)
-        sn.apply(plan_to(tmp_path, remote, 1), remote)
+        sn.apply(plan_to(remote, 0), remote)
+        sn.apply(plan_to(remote, 1), remote)
         whole = (time.monotonic() - begun) / 2
         for number in range(2, 2 + KILLS):
-            p = plan_to(tmp_path, remote, number)
+            p = plan_to(remote, number)
             timer = crashed(url, draw.uniform(0, whole))
             try:
                 said = sn.apply(p, remote).status

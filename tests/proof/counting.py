@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-__all__ = ["FILE", "MOST", "SEED", "added", "count", "draws"]
+__all__ = ["FILE", "MOST", "SEED", "added", "count", "draws", "share"]
 
 FILE = "SYNCNB_PROOF_COUNTS"
 SEED = "SYNCNB_PROOF_SEED"
@@ -28,6 +28,11 @@ def added(counts: dict[str, int], text: str) -> dict[str, int]:
         number, _, what = line.partition(" ")
         found[what] = max(found[what], int(number)) if what.startswith(MOST) else found[what] + int(number)
     return dict(found)
+
+
+def share(number: int) -> int | None:
+    """How many of a long list the suite does; None where this is the proof, which does them all."""
+    return None if os.environ.get(FILE) else number
 
 
 def draws(seed: int) -> random.Random:
