@@ -77,6 +77,17 @@ class Capturing(Machine):
         self.write(ours, theirs)
         self.pass_on(way, decided=True)
 
+    @rule(
+        k=keys, column=st.sampled_from("ab"), other=st.sampled_from("ab"), some=st.permutations(["a", "b", "c"]), way=st.sampled_from(sorted(POLICIES)),
+        decided=st.booleans(),
+    )  # fmt: skip
+    def both_changed_one_row(
+        self, k: int, column: str, other: str, some: list[str], way: str, decided: bool
+    ) -> None:
+        """One cell, a conflict: where nobody decides, it stays, and is told as waiting. Or two: each has its own winner."""
+        self.write([(k, column, some[0], "set")], [(k, other, some[1], "set")])
+        self.pass_on(way, decided)
+
     @rule(way=st.sampled_from(sorted(POLICIES)), decided=st.booleans())
     def pass_on(self, way: str, decided: bool) -> None:
         """Only one side is written; what nobody decides stays as it is."""
