@@ -1,6 +1,7 @@
 """Stamps in three zones, clocks that are set back and forth, thresholds: the newest wins only where it can be known.
 
-The oracle keeps each stamp as the moment and the wall clock it was written by, and never asks syncnb for the time.
+The oracle keeps each stamp as the moment and the wall clock it was written by, and never asks syncnb for the time. Invariant: 2, of stamps
+(the older one never overwrites the newer, and nobody wins where the moments cannot be known).
 """
 
 import itertools

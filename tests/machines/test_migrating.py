@@ -1,6 +1,7 @@
 """Columns, rules and indexes are added and taken back while others write: every row survives, and the catalogue comes back.
 
-The oracle reads rows and definitions from SQLite itself, and keeps what it saw before each run.
+The oracle reads rows and definitions from SQLite itself, and keeps what it saw before each run. Invariants: 1 (no row or value is lost
+but what is allowed as lossy), 3 (again is a no-op), 4 (undo brings back each definition by its text), 6 (applied, or nothing has changed).
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """Edits on both sides, foreign writes between preview and apply, applying twice, undo of any run, in any order.
 
-Nothing is lost or overwritten that was not shown; a second time changes nothing; an undo is exact or refused.
+Invariants: 1 and 2 (nothing is lost or overwritten that was not shown), 3 (a second time changes nothing), 4 (an undo is exact or
+refused), 6 (applied or refused, and refused just where the oracle foresees it).
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """Edits on both sides and syncs in any order: what only one side changed flows, and then both are the same.
 
-The oracle is a merge of three dicts: what both last agreed on, and what either has by now.
+The oracle is a merge of three dicts: what both last agreed on, and what either has by now. Invariants: 5 (what both agreed on is what
+both have had), 7 (one round, and both are the same; a second and a third write nothing).
 """
 
 from typing import Any
