@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.proof.counting import FILE
+
 T = TypeVar("T")
 
-WHOLE = "SYNCNB_PROOF_ROUNDS" in os.environ
+WHOLE = FILE in os.environ
 """Whether this is the long proof, which leaves nothing out."""
 
 

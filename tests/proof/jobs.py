@@ -66,6 +66,7 @@ SECURITY = (
     "tests/test_hostile.py",
     "tests/faults/test_security.py",
 )
+COMBINATIONS = ("tests/laws/test_values.py", "tests/test_writing_values.py", "tests/test_exchanges.py")
 JOBS = (
     Job("types there and back", ("-m", "tests.proof.trips"), once=True),
     Job("races", (*PYTEST, "tests/races"), goal=10),
@@ -75,6 +76,7 @@ JOBS = (
     *MACHINES,
     Job("fuzz", (*PYTEST, "tests/fuzz"), examples=50, goal=20),
     Job("hostile input in a browser", (*PYTEST, "tests/browser", "-k", "hostile"), once=True),
+    Job("every combination of values", (*PYTEST, *COMBINATIONS), once=True),
     Job("faults and cuts", (*PYTEST, "tests/faults"), once=True),
     Job("mutants", ("-m", "tests.mutants"), once=True),
     Job("branch coverage", ("-m", "tests.proof.covering"), once=True),
