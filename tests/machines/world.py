@@ -43,7 +43,7 @@ def drawn(examples: int, steps: int) -> settings:
     more = int(os.environ.get("SYNCNB_PROOF_EXAMPLES", "0"))
     return settings(
         max_examples=more or examples,
-        stateful_step_count=steps,
+        stateful_step_count=max(steps, 8) if more else steps,
         derandomize=not more,
         deadline=None,
         database=None,
