@@ -407,6 +407,18 @@ IDS = (
         "assert",
     ),
     Mutant(
+        "a row of which both sides changed cells is one side's as a whole",
+        (("syncnb/resolving/merging.py", "np.where(ours, 1, np.where(theirs, -1, 0))", "np.where(ours.any(axis=1)[:, None], 1, np.where(theirs, -1, 0))"),),
+        ("tests/test_threeway.py::test_with_a_base[3 different columns-SQLite-as is]",),
+        "assert",
+    ),
+    Mutant(
+        "a row that is left open is acknowledged",
+        (("syncnb/syncing/running.py", "acknowledge_in(writer, self.backlog.pending, done)", "acknowledge_in(writer, self.backlog.pending, None)"),),
+        ("tests/test_syncing.py::test_a_row_left_open_that_the_log_knows_needs_no_audit",),
+        "assert",
+    ),
+    Mutant(
         "an interrupt as a sync begins is told to nobody",
         (("syncnb/syncing/running.py", "            with to_its_end():\n                failed(keeper, number, problem)\n", ""),),
         ("tests/test_syncing.py::test_a_sync_that_is_interrupted_as_it_begins_has_failed",),
