@@ -7,19 +7,25 @@ nothing for a session); it is closed with the verb, so that nothing of ours wait
 
 import os
 import select
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["conversation", "drop", "keep", "one_conversation", "take"]
+__all__ = ["conversation", "drop", "keep", "one_conversation", "remember", "take"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class _Closes(Protocol):
+    def close(self) -> object: ...
 
 
 class _Lines:
@@ -28,17 +34,34 @@ class _Lines:
     def __init__(self) -> None:
         self.process = os.getpid()
         self.waiting: dict[Mapping[str, str], Connection[Any]] = {}
+        self.opened: WeakSet[_Closes] = WeakSet()
+        """Everything that was opened meanwhile. What is still open at the end was left behind by a Ctrl-C."""
 
     def close(self) -> None:
         # A process that was forked meanwhile shares the socket, and must not say goodbye on it.
         if self.process == os.getpid():
-            for connection in self.waiting.values():
+            for connection in (*self.waiting.values(), *self.opened):
                 with suppress(Exception):
                     connection.close()
         self.waiting.clear()
 
 
 _talk: ContextVar[_Lines | None] = ContextVar("conversation", default=None)
+_unended: dict[int, _Lines] = {}
+"""By thread. One that is still there when the next begins met a Ctrl-C just as it closed what it had."""
+
+
+def _begin() -> _Lines:
+    thread = threading.get_ident()
+    if (left := _unended.get(thread)) is not None:
+        left.close()
+    lines = _unended[thread] = _Lines()
+    return lines
+
+
+def _end(lines: _Lines) -> None:
+    lines.close()
+    _unended.pop(threading.get_ident(), None)
 
 
 @contextmanager
@@ -47,13 +70,13 @@ def conversation() -> Iterator[None]:
     if _talk.get() is not None:
         yield
         return
-    lines = _Lines()
+    lines = _begin()
     token = _talk.set(lines)
     try:
         yield
     finally:
         _talk.reset(token)
-        lines.close()
+        _end(lines)
 
 
 def one_conversation(verb: Callable[P, R]) -> Callable[P, R]:
@@ -61,10 +84,28 @@ def one_conversation(verb: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(verb)
     def held(*args: P.args, **words: P.kwargs) -> R:
-        with conversation():
+        if _talk.get() is not None:
             return verb(*args, **words)
 
+        def within() -> R:
+            _talk.set(lines)
+            return verb(*args, **words)
+
+        lines = _begin()
+        try:
+            # In a context of its own: there is nothing to set back that a Ctrl-C could keep from being set back.
+            return copy_context().run(within)
+        finally:
+            _end(lines)
+
     return held
+
+
+def remember(opened: _Closes) -> None:
+    """Close this with the conversation at the latest."""
+    lines = _talk.get()
+    if lines is not None:
+        lines.opened.add(opened)
 
 
 def take(parameters: Mapping[str, str]) -> "Connection[Any] | None":

@@ -150,10 +150,10 @@ class PostgresStore:
         connection, server = self._begun(begin)
         try:
             yield connection, server
+            keep(self.parameters, connection)
         except BaseException:
             connection.close()
             raise
-        keep(self.parameters, connection)
 
     def _begun(self, begin: "Callable[[Connection[Any]], Server]") -> "tuple[Connection[Any], Server]":
         if (waiting := take(self.parameters)) is not None:

@@ -21,6 +21,8 @@ from psycopg.abc import PQGen
 from psycopg.pq import ExecStatus
 from psycopg.waiting import Wait
 
+from syncnb.stores.conversation import remember
+
 __all__ = ["DEFAULTS", "Line", "copied_lines", "opened"]
 
 RV = TypeVar("RV")
@@ -60,6 +62,10 @@ class Line(psycopg.Connection[Any]):
     """How to ask on another one; None on that other one."""
     at: tuple[int, Decimal] | None = None
     """The process that serves it, and when its transaction began in seconds; None until it said so."""
+
+    def __init__(self, *told: Any, **words: Any) -> None:
+        super().__init__(*told, **words)
+        remember(self)
 
     def wait(self, gen: PQGen[RV], *rest: Any, **words: Any) -> RV:
         """As psycopg waits, and raise OperationalError, the connection closed, where nobody is there any more."""

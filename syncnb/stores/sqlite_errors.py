@@ -3,10 +3,13 @@
 import difflib
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from syncnb.errors import ConnectError, ReadError
+from syncnb.stores.conversation import remember
 
 __all__ = ["Telling", "connect_error", "missing_error", "read_error"]
 
@@ -28,12 +31,36 @@ OTHER_FILES = (
 
 
 class Telling(sqlite3.Connection):
-    """A connection whose errors are SQLite's, also where it quotes names of a damaged catalogue that are no UTF-8."""
+    """A connection whose errors are SQLite's, also where it quotes names of a damaged catalogue that are no UTF-8.
+
+    Its end is the end of what runs in it. Otherwise a statement that was stopped half way, and that a traceback
+    still holds, would keep the file locked, against the journal too, which is to say how the run ended.
+    """
+
+    def __init__(self, *told: Any, **words: Any) -> None:
+        super().__init__(*told, **words)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+        remember(self)
+
+    def cursor(self, *told: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        """A new one, known before it runs anything."""
+        made: sqlite3.Cursor = super().cursor(*told)
+        self._cursors.add(made)
+        return made
+
+    def close(self) -> None:
+        """End what still runs, and the connection."""
+        try:
+            for cursor in list(self._cursors):
+                with suppress(sqlite3.Error):
+                    cursor.close()
+        finally:
+            super().close()
 
     def execute(self, *told: Any) -> sqlite3.Cursor:
         """One statement. Python itself fails to decode the words of such an error, wherever in the catalogue it is met."""
         try:
-            return super().execute(*told)
+            return self.cursor().execute(*told)
         except UnicodeDecodeError:
             problem = sqlite3.DatabaseError("malformed database schema (a name in it is not UTF-8)")
             problem.sqlite_errorcode, problem.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"

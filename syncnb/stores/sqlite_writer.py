@@ -113,11 +113,12 @@ class SQLiteWriter(SQLiteReader):
         self._run(f"SAVEPOINT {name}", self._name)
         try:
             yield
-        except BaseException:
+        except BaseException as problem:
             with suppress(sqlite3.Error):  # SQLite may have rolled everything back already (disk full)
                 self._connection.execute(f"ROLLBACK TO {name}")
                 self._connection.execute(f"RELEASE {name}")
-            self._alive()
+            if isinstance(problem, Exception):  # a Ctrl-C stays one
+                self._alive()
             raise
         self._run(f"RELEASE {name}", self._name)
 
@@ -208,6 +209,8 @@ class SQLiteStaged:
         return self.write(), self.present(columns)
 
     def drop(self) -> None:
-        """Put the staged rows away."""
-        if self._writer._connection.in_transaction:
-            self._writer._run(f"DROP TABLE IF EXISTS {self.layout.source}", self.layout.table.label)
+        """Put the staged rows away; where something still reads them, they go with the connection."""
+        # What a Ctrl-C left half read is locked: said as an error it would hide that Ctrl-C, and be tried again.
+        with suppress(sqlite3.Error):
+            if self._writer._connection.in_transaction:
+                self._writer._connection.execute(f"DROP TABLE IF EXISTS {self.layout.source}")

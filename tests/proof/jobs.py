@@ -72,6 +72,7 @@ JOBS = (
     Job("races", (*PYTEST, "tests/races"), goal=10),
     Job("roles, secrets, hostile input", (*PYTEST, *SECURITY), once=True),
     Job("kills", (*PYTEST, *KILLS), goal=12),
+    Job("interrupts", (*PYTEST, "tests/faults/test_interrupts.py"), goal=100),
     Job("time", ("-m", "tests.proof.timing"), once=True),
     *MACHINES,
     Job("fuzz", (*PYTEST, "tests/fuzz"), examples=50, goal=20),
