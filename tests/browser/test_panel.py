@@ -1,6 +1,7 @@
 """The panel as a person meets it: in JupyterLab, with the mouse; a whole repair, and what must never happen in it."""
 
 import os
+import sqlite3
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,12 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Open
+from tests.browser.renderings import IMG, page
 from tests.browser.test_grid import ACCESSIBLE, HOSTILE, THEMES, python
+from tests.databases import Workbench
+from tests.faults.proxy import until
 from tests.proof.counting import count
+from tests.test_secrets import leaks
 
 LONG = r"""
 import sqlite3
@@ -278,7 +283,18 @@ def test_hostile_names_values_and_errors_are_only_text(opened: Open) -> None:
     page = hurt.page
     page.locator(".syncnb-desk").get_by_role("grid").first.wait_for(timeout=60_000)
     assert python(hurt, "hurt.error") == "None"
-    for name in ("Inspect", "Diagnose", "Compare", "Conflicts", "Plan and apply", "History", "Connect"):
+    names = (
+        "Inspect",
+        "Diagnose",
+        "Compare",
+        "Conflicts",
+        "Plan and apply",
+        "Migrate",
+        "Sync",
+        "History",
+        "Connect",
+    )
+    for name in names:
         turn(hurt, name)
         desk = page.locator(".syncnb-desk")
         assert page.evaluate("window.hurt") is None, name
@@ -297,3 +313,85 @@ def test_hostile_names_values_and_errors_are_only_text(opened: Open) -> None:
     assert page.evaluate("window.hurt") is None
     count("pages in which a script did not fire")
     assert page.locator(".syncnb-desk :is(img, script)").count() == 0
+
+
+SLOW = r"""
+import sqlite3, pathlib
+slow = "SELECT max(k) FROM (WITH RECURSIVE i(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM i WHERE k < 1000000000) SELECT k FROM i)"
+for name, n in (("slow_left", 1), ("slow_right", 0)):
+    with sqlite3.connect(f"{name}.db") as c:
+        c.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
+        c.execute("INSERT INTO t VALUES (1, ?)", (n,))
+        if not n:
+            c.execute(f"CREATE TRIGGER slow BEFORE UPDATE ON t BEGIN {slow}; END")
+    c.close()
+slowly = sn.connect("slow_right.db", writable=True)
+p = sn.plan(sn.diff(sn.connect("slow_left.db"), slowly), into=slowly, resolve=sn.take_local)
+sn.apply(p, slowly)
+"""
+EXECUTE = (
+    "code => void window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code})"
+)
+
+
+def test_the_kernel_is_interrupted_while_it_applies(long: Any) -> None:
+    """The button that a person presses: nothing is written, the journal says so, and the next cell goes on."""
+    lab = long.lab
+    [kernel] = [each["kernel"]["id"] for each in lab.ask("api/sessions") if each["path"] == "long.ipynb"]
+    long.page.evaluate(EXECUTE, SLOW)
+    assert until(lambda: stands(lab.folder) == (0, ["running"]), 60)
+    lab.ask(f"api/kernels/{kernel}/interrupt", method="POST")
+    assert until(lambda: stands(lab.folder) == (0, ["failed"]), 60), stands(lab.folder)
+    told = "sn.diff(sn.connect('slow_left.db'), slowly).verdict, sn.history(slowly).runs[-1].error"
+    assert python(long, told) == "('different', 'KeyboardInterrupt')"
+    with sqlite3.connect(lab.folder / "slow_right.db", timeout=0.1) as connection:
+        connection.execute("DROP TRIGGER slow")  # nobody holds the file
+    connection.close()
+    assert python(long, "sn.apply(sn.plan(sn.diff(sn.connect('slow_left.db'), slowly), into=slowly, resolve=sn.take_local), slowly).status") == "applied"  # fmt: skip
+    assert stands(lab.folder) == (1, ["failed", "success"])
+
+
+def stands(folder: Path) -> tuple[int, list[str]]:
+    """The row, and how the runs stand, read past syncnb."""
+    path = folder / "slow_right.db"
+    if not path.exists():
+        return 0, []
+    connection = sqlite3.connect(path, timeout=5)
+    try:
+        runs = [row[0] for row in connection.execute("SELECT status FROM syncnb_runs ORDER BY run")]
+        return connection.execute("SELECT n FROM t").fetchone()[0], runs
+    except sqlite3.OperationalError:  # it is not made yet
+        return 0, []
+    finally:
+        connection.close()
+
+
+STRANGE = """
+[...document.querySelectorAll('*')].filter(node =>
+    (node.closest('.jp-Cell') && node.matches('img, script, iframe, object, embed, link, base, form, meta'))
+    || [...node.attributes].some(each => each.name.startsWith('on') || /^\\s*javascript:/i.test(each.value))
+).map(node => node.outerHTML.slice(0, 200))
+"""
+
+
+def test_everything_hostile_that_is_shown_or_saved_is_only_text(
+    browser: Any, bench: Workbench, tmp_path: Path
+) -> None:
+    """Every object, error, saved notebook and report, of hostile names and values: nothing is run, and no password is in it."""
+    book, report, cells = page(bench, tmp_path)
+    context = browser.new_context()
+    shown, asked = context.new_page(), []
+    shown.on("request", lambda request: asked.append(request.url))
+    shown.on("dialog", lambda dialog: dialog.dismiss())
+    shown.goto(report.as_uri())
+    shown.wait_for_load_state("networkidle")
+    assert (shown.evaluate("window.fired"), shown.evaluate(STRANGE), asked) == (None, [], [report.as_uri()])
+    assert shown.locator(".jp-Cell").count() == cells
+    assert shown.locator(".syncnb").count() > 35
+    shown.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", IMG)
+    shown.wait_for_function("window.fired === 1")  # it would have been seen
+    context.close()
+    texts = {"the saved notebook": book.read_text("utf-8"), "the report": report.read_text("utf-8")}
+    assert leaks(texts) == {}
+    count("pages in which a script did not fire")
+    count("objects and errors in a page in which a script did not fire", cells)
