@@ -13,7 +13,8 @@ from syncnb.changes.since import Since
 from syncnb.comparing.clashing import value_conflicts
 from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.settling import Settled, settled
-from syncnb.values.raw import concat, given, to_python, ungiven
+from syncnb.comparing.spilling import Kept
+from syncnb.values.raw import given, to_python, ungiven
 from syncnb.values.rules import Side
 
 __all__ = ["Collector", "Columns", "Witness"]
@@ -59,9 +60,9 @@ class Collector:
         self.key_at = [pair.columns.index(column) for column in pair.key]
         self.rows = {"local": 0, "remote": 0}
         self.same = 0
-        self.kept: dict[str, list[list[pa.Array]]] = {
-            name: [] for name in ("left", "right", "local", "remote", "seen")
-        }
+        width = len(pair.columns)
+        self.kept = {name: Kept(width) for name in ("left", "right", "local", "remote")}
+        self.seen = Kept(len(self.key_at))
         self.counts = {"left": 0, "local": 0, "remote": 0}
         self.differs: list[np.ndarray[Any, Any]] = []
         self.unsure: list[np.ndarray[Any, Any]] = []
@@ -95,13 +96,10 @@ class Collector:
         """Match the rows that have no partner of their own key by what they are; to be called once, at the end."""
         if not self.entities.concerned or not (self.kept["local"] or self.kept["remote"]):
             return None
-        pools: dict[Side, list[pa.Array]] = {
-            side: [concat([batch[at] for batch in self.kept[side]]) for at in range(len(self.pair.columns))]
-            for side in ("local", "remote")
-        }
+        pools: dict[Side, list[pa.Array]] = {side: self.kept[side].columns() for side in ("local", "remote")}
         for side in pools:
             self.rows[side] -= self.counts[side]
-            self.counts[side], self.kept[side] = 0, []
+            self.counts[side], self.kept[side] = 0, Kept(len(self.pair.columns))
         cleaned = {side: list(map(given, pool)) for side, pool in pools.items()}
         found = settled(self.entities, cleaned["local"], cleaned["remote"])
         for (here, there), unsure in ((found.pairs, False), (found.unsure, True)):
@@ -141,7 +139,7 @@ class Collector:
             self.witness.same(self.pair, ours, theirs, unknown[same])
         if self.pair.touch and len(changed) < rows:
             take = pa.array(np.flatnonzero(~differs.any(axis=1)))
-            self.kept["seen"].append([remote[at].take(take) for at in self.key_at])
+            self.seen.append([remote[at].take(take) for at in self.key_at])
         if len(changed):
             self._keep("left", local, changed)
             self._keep("right", remote, changed)
@@ -181,7 +179,7 @@ class Collector:
         if where in self.counts:
             self.counts[where] += len(rows)
         if len(rows) == len(columns[0]):
-            self.kept[where].append(list(columns))
+            self.kept[where].append(columns)
         else:
             # A copy: what is kept must not hold on to the whole batch it came from.
             self.kept[where].append([column.take(pa.array(rows)) for column in columns])
@@ -240,8 +238,7 @@ class Collector:
         return base.since(changed, alone, self.entities.links)
 
     def _row_set(self, where: str) -> RowSet:
-        batches = self.kept[where]
-        columns = [concat([batch[at] for batch in batches]) for at in range(len(self.pair.columns))]
+        columns = self.kept[where].columns()
         masks = [ungiven(column) for column in columns]
         if all(which is None for which in masks):
             return RowSet(tuple(columns))
@@ -251,10 +248,7 @@ class Collector:
         return RowSet(tuple(map(given, columns)), np.column_stack(which))
 
     def _seen(self) -> RowSet | None:
-        batches = self.kept["seen"]
-        if not self.pair.touch:
-            return None
-        return RowSet(tuple(concat([batch[at] for batch in batches]) for at in range(len(self.key_at))))
+        return RowSet(tuple(self.seen.columns())) if self.pair.touch else None
 
     def _columns_left_out(self) -> list[Uncompared]:
         rows = max(self.rows.values())

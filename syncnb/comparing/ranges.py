@@ -124,15 +124,11 @@ def compared(pair: TablePair, readers: "dict[Side, Reader]", within: Range) -> P
     merge(ours, theirs, found, _Nobody())
     if found.skipped or found.full:
         raise OutOfOrder("rows that cannot be compared")
-    rows = {name: _joined(batches) for name, batches in found.kept.items() if batches}
+    rows = {name: kept.columns() for name, kept in found.kept.items() if len(kept)}
     again = Collector(pair)
     if "left" in rows:
         again.pairs(rows["left"], rows["right"])
     return Part(found.same, found.by_rule - again.by_rule, found.unknown - again.unknown, found.doubts, rows)
-
-
-def _joined(batches: list[list[pa.Array]]) -> list[pa.Array]:
-    return [concat(column) for column in zip(*batches, strict=True)]
 
 
 class _Nobody:

@@ -41,7 +41,7 @@ MOST = 1000
 """Ranges."""
 TRIES = 3
 """How often a range that was lost is asked for again."""
-AHEAD = 32
+AHEAD = 16
 """Ranges that are given to the executor at a time, so that their answers do not fill the memory."""
 WAIT = 0.5
 """Seconds after which whoever watches can stop it."""
