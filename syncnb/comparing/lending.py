@@ -166,7 +166,11 @@ def _file(loan: Loan) -> Iterator[Reader]:
     path = Path(loan.path)
     before = _stamp(path)
     _check(path, loan)
-    with SQLiteStore(path).reading() as reader:
+    with ExitStack() as stack:
+        try:
+            reader = stack.enter_context(SQLiteStore(path).reading())
+        except ConnectError as problem:
+            raise NotLent(problem.message) from None
         yield reader
     same_file = loan.proof is not None and _is_same_file(path, loan.proof)
     if not same_file and _stamp(path) != before:

@@ -17,8 +17,9 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from syncnb.changes import TablePair
@@ -103,9 +104,11 @@ class Spread:
     """Workers, and what they are told of the two stores."""
 
     executor: Executor
-    loans: tuple[Loan, Loan]
+    stores: tuple[Store, Store]
     unwritten: Unwritten
     readers: "dict[Side, Reader]"
+    stack: ExitStack
+    """What ends with the diff."""
     lost: int = field(default=0, init=False)
     here: dict[str, int] = field(default_factory=dict, init=False)
     """Ranges that were compared here after all, by why."""
@@ -117,9 +120,10 @@ class Spread:
         rows = [size or 0 for size in sizes]
         larger: Side = "remote" if rows[1] > rows[0] else "local"
         ranges = cuts(pair, larger, self.readers[larger], RANGE_ROWS, MOST)
+        tasks = [Task(plain(pair), self._loans, each) for each in ranges]
         waiting: dict[int, Part] = {}
         number = 0
-        with closing(self._answers([Task(plain(pair), self.loans, each) for each in ranges], bar)) as answers:
+        with closing(self._answers(tasks, bar)) as answers:
             for task, answer in answers:
                 waiting[task.within.number] = self._part(task, answer)
                 while number in waiting:
@@ -129,6 +133,13 @@ class Spread:
                     bar.update(sum(found.rows.values()) - before)
                     number += 1
         return self._told(len(ranges))
+
+    @cached_property
+    def _loans(self) -> tuple[Loan, Loan]:
+        """Made for the first table that is large: to export a snapshot or to read a file for its proof takes time."""
+        far = not isinstance(self.executor, ThreadPoolExecutor | ProcessPoolExecutor)
+        snapshots = self.readers["local"], self.readers["remote"]
+        return self.stack.enter_context(lent(self.stores, snapshots, far=far))
 
     def _told(self, ranges: int) -> str:
         told = f"both sides in key order, {ranges} ranges by {type(self.executor).__name__}"
@@ -226,6 +237,5 @@ class Lender:
         if self.executor is None or unwritten is None:
             yield None
             return
-        far = not isinstance(self.executor, ThreadPoolExecutor | ProcessPoolExecutor)
-        with lent(self.stores, (here, there), far=far) as loans:
-            yield Spread(self.executor, loans, unwritten, {"local": here, "remote": there})
+        with ExitStack() as stack:
+            yield Spread(self.executor, self.stores, unwritten, {"local": here, "remote": there}, stack)

@@ -37,6 +37,7 @@ SETTINGS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
     "PRAGMA main.cache_size = -16384",
+    "PRAGMA busy_timeout = 500",  # where a file is locked, whoever reads it waits for it, and says so
 )
 TWO = "the two files cannot be read on one connection"
 AT_ONCE = 4096
@@ -76,13 +77,15 @@ class Candidates:
 class JoinedFiles:
     """One read transaction over two files, or why there is none."""
 
-    def __init__(self, connection: sqlite3.Connection | None, why_not: str = "") -> None:
+    def __init__(
+        self, connection: sqlite3.Connection | None, why_not: str = "", before: Sequence[int] = ()
+    ) -> None:
         self.why_not = why_not
         self._connection = connection
         self._stopped = False
         if connection is not None:
             connection.set_progress_handler(lambda: 0, ASK_AFTER)
-            self._before = self._versions()
+        self._before = list(before)
 
     def begin(self) -> None:
         """Begin the snapshot, after the two readers began theirs."""
@@ -92,7 +95,7 @@ class JoinedFiles:
             self._connection.execute("BEGIN")
             for schema in SCHEMAS:
                 self._connection.execute(f"SELECT count(*) FROM {schema}.sqlite_schema").fetchone()  # noqa: S608
-            if self._versions() != self._before:
+            if _versions(self._connection) != self._before:
                 self.why_not = "somebody wrote to a file just then"
         except sqlite3.Error:
             self.why_not = TWO
@@ -101,9 +104,6 @@ class JoinedFiles:
         if self._connection is None:
             raise Unfit(self.why_not)
         return self._connection.execute(sql, values)
-
-    def _versions(self) -> list[Any]:
-        return [self._asked(f"PRAGMA {name}.data_version").fetchone() for name in SCHEMAS]
 
     def interrupt(self) -> None:
         """Stop what runs. May be called from another thread; never raises."""
@@ -281,30 +281,30 @@ def joined_files(local: Store, remote: Store) -> Iterator[JoinedFiles]:
     if not (isinstance(local, SQLiteStore) and isinstance(remote, SQLiteStore)):
         yield JoinedFiles(None, "they are not two SQLite files")
         return
-    connection, why_not = _opened(local, remote)
+    connection: sqlite3.Connection | None = None
     try:
-        if connection is None:
-            yield JoinedFiles(None, why_not)
-            return
-        with watched(JoinedFiles(connection)) as files:
+        connection, files = _opened(local, remote)
+        with watched(files):
             yield files
     finally:
         if connection is not None:
             connection.close()
 
 
-def _opened(local: SQLiteStore, remote: SQLiteStore) -> tuple[sqlite3.Connection | None, str]:
+def _versions(connection: sqlite3.Connection) -> list[int]:
+    return [connection.execute(f"PRAGMA {name}.data_version").fetchone()[0] for name in SCHEMAS]
+
+
+def _opened(local: SQLiteStore, remote: SQLiteStore) -> tuple[sqlite3.Connection | None, JoinedFiles]:
     connection: sqlite3.Connection | None = None
     try:
         connection = open_file(local.path, "ro", SETTINGS, lambda error: connect_error(local.path, error))
         connection.execute("ATTACH ? AS other", (f"{remote.path.as_uri()}?mode=ro",))
         connection.execute("PRAGMA other.cache_size = -16384")
-        connection.execute("SELECT count(*) FROM other.sqlite_schema").fetchone()
-        connection.execute("SELECT count(*) FROM main.sqlite_schema").fetchone()
+        return connection, JoinedFiles(connection, before=_versions(connection))
     except ConnectError:  # whoever reads that file by itself is told what is the matter with it
-        return None, "a file cannot be opened"
+        return None, JoinedFiles(None, "a file cannot be opened")
     except sqlite3.Error:  # such as texts of two encodings; its words may hold a path
         if connection is not None:
             connection.close()
-        return None, TWO
-    return connection, ""
+        return None, JoinedFiles(None, TWO)
