@@ -366,7 +366,9 @@ auth_type = scram-sha-256
 auth_file = {folder}/users
 pool_mode = transaction
 default_pool_size = 2
+server_round_robin = 1
 """
+"""Where both connections are there, each transaction meets the other one."""
 
 
 @pytest.fixture(scope="module")
@@ -454,20 +456,54 @@ def test_errors_through_a_pooler(pg: str, pooler: Callable[[str], str]) -> None:
             store(pooler(pg), **change).inspect()
 
 
-def test_diff_apply_and_undo_through_a_pooler(pg: str, pooler: Callable[[str], str], tmp_path: Path) -> None:
-    """Every verb, three times over two pooled connections: nothing of a session is relied on, nothing stays."""
+def test_every_verb_through_a_pooler(pg: str, pooler: Callable[[str], str], tmp_path: Path) -> None:
+    """Over two pooled connections in turn: nothing of a session is relied on, and nothing stays in one."""
     with sqlite3.connect(tmp_path / "local.db") as connection:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
         connection.execute("INSERT INTO t VALUES (1, 'new'), (2, 'same'), (3, 'more')")
     connection.close()
-    run(pg, "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'old'), (2, 'same')")
-    local, remote = sn.connect(tmp_path / "local.db"), sn.connect(pooler(pg), writable=True)
+    rows = "INSERT INTO t VALUES (1, 'old'), (2, 'same'), (4, NULL)"
+    run(pg, "CREATE TABLE t (id int PRIMARY KEY, v text)", rows)
+    local, remote = sn.connect(tmp_path / "local.db", writable=True), sn.connect(pooler(pg), writable=True)
     assert any("pooler" in note for note in remote.notes)
-    for number in range(3):
-        d = sn.diff(local, remote)["t"]
-        assert (d.counts.same, d.counts.changed, d.counts.only_local) == (1, 1, 1)
-        r = sn.apply(sn.plan(sn.diff(local, remote), into=remote, resolve=sn.take_local), remote)
-        assert (r.status, r.run) == ("applied", 2 * number + 1)
-        assert sn.verify(r, remote)
-        assert sn.diff(local, remote).verdict == "equal"
-        assert sn.apply(sn.undo(r, remote), remote).status == "applied"
+    with remote.reading(), remote.reading():
+        pass  # now both are there
+    assert len(backends(pooler(pg))) == 2
+    for strategy in ("stream", "digests"):
+        counts = sn.diff(local, remote, strategy=strategy)["t"].counts
+        assert (counts.same, counts.changed, counts.only_local, counts.only_remote) == (1,) * 4
+    p = sn.plan(sn.diff(local, remote), into=remote, resolve=sn.take_local, deletes=True)
+    r = sn.apply(p, remote, allow=("deletes",))
+    assert (r.status, r.counts["deleted"].tolist()) == ("applied", [1])
+    assert sn.apply(p, remote, allow=("deletes",)).status == "already applied"
+    assert not sn.required_grants(p, remote).missing
+    assert sn.verify(r, remote)
+    assert sn.diff(local, remote).verdict == "equal"
+    assert sn.apply(sn.undo(r, remote), remote, allow=("deletes",)).status == "applied"
+    assert "nothing found" in repr(sn.diagnose(local, remote))
+    # One step in a transaction, one that cannot be in any.
+    m = sn.migrate(remote, [sn.remedy("unique", "t", "v"), sn.remedy("index", "t", "v", name="by_v")])
+    made = sn.apply(m, remote)
+    assert (made.status, bool(sn.verify(made, remote))) == ("applied", True)
+    assert sn.apply(sn.undo(made, remote), remote).status == "applied"
+    done = sn.sync(local, remote, resolve=sn.take_local, direction="both")
+    assert (bool(done), done.records > 0, sn.sync(local, remote).records) == (True, True, 0), done
+    told = sn.sync({"t": [{"id": 1, "v": "told"}, {"id": 9, "v": "ninth"}]}, remote, key="id", source="it")
+    assert (bool(told), sn.diff(local, remote)["t"].counts.only_remote) == (True, 1), told
+    assert set(sn.history(remote).frame["status"]) == {"success"}
+    left = backends(
+        pooler(pg),
+        "(SELECT count(*) FROM pg_prepared_statements), to_regclass('pg_temp.syncnb_1'),"
+        " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),"
+        " current_setting('lock_timeout'), current_setting('transaction_read_only')",
+    )
+    assert set(left.values()) == {(0, None, 0, "0", "off")}
+
+
+def backends(url: str, wanted: str = "0") -> dict[int, tuple[Any, ...]]:
+    """What both connections of the pooler say, by their process."""
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        rows = [
+            connection.execute(f"SELECT pg_backend_pid(), {wanted}".encode()).fetchone() for _ in range(4)
+        ]
+    return {row[0]: row[1:] for row in rows if row is not None}
