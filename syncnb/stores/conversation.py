@@ -36,6 +36,7 @@ class _Lines:
         self.waiting: dict[Mapping[str, str], Connection[Any]] = {}
         self.opened: WeakSet[_Closes] = WeakSet()
         """Everything that was opened meanwhile. What is still open at the end was left behind by a Ctrl-C."""
+        self.over = False
 
     def close(self) -> None:
         # A process that was forked meanwhile shares the socket, and must not say goodbye on it.
@@ -53,15 +54,19 @@ _unended: dict[int, _Lines] = {}
 
 def _begin() -> _Lines:
     thread = threading.get_ident()
-    if (left := _unended.get(thread)) is not None:
+    left, lines = _unended.get(thread), _Lines()
+    if left is not None and left.over:
         left.close()
-    lines = _unended[thread] = _Lines()
+    if left is None or left.over:  # else it goes on beneath us, in another context
+        _unended[thread] = lines
     return lines
 
 
 def _end(lines: _Lines) -> None:
     lines.close()
-    _unended.pop(threading.get_ident(), None)
+    thread = threading.get_ident()
+    if _unended.get(thread) is lines:
+        del _unended[thread]
 
 
 @contextmanager
@@ -75,6 +80,7 @@ def conversation() -> Iterator[None]:
     try:
         yield
     finally:
+        lines.over = True
         _talk.reset(token)
         _end(lines)
 
@@ -96,6 +102,7 @@ def one_conversation(verb: Callable[P, R]) -> Callable[P, R]:
             # In a context of its own: there is nothing to set back that a Ctrl-C could keep from being set back.
             return copy_context().run(within)
         finally:
+            lines.over = True
             _end(lines)
 
     return held

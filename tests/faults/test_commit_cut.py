@@ -238,6 +238,8 @@ def test_a_peer_that_never_answers_again(bench: Workbench) -> None:
     """It ends with an error in its time, and frees what the other end held; what is only slow is waited for."""
     draw = draws(12)
     with opened(bench) as scene:
+        with scene.straight.reading() as reader:  # silent for longer than that, and at work
+            assert reader.asked("SELECT pg_sleep(0.8) IS NULL", (), "it") == (False,)
         scene.again()
         scene.proxy.hurt(None)
         assert outcome(scene) == "applied"

@@ -9,7 +9,8 @@ import pytest
 
 import syncnb as sn
 from syncnb.errors import ConnectError, ReadError
-from syncnb.stores.conversation import conversation
+from syncnb.stores import conversation as conversations
+from syncnb.stores.conversation import conversation, one_conversation
 from syncnb.stores.postgres import PostgresStore
 
 
@@ -165,3 +166,31 @@ def test_a_fork_does_not_speak_on_its_parents_line(store: PostgresStore, pids: l
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         store.describe()
     assert len(pids) == 1
+
+
+def test_what_is_left_open_ends_with_its_verb(
+    pg: str, store: PostgresStore, pids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Ctrl-C may come between the opening of a connection and the line that would close it, or at the very end."""
+    kept: list[Any] = []
+
+    @one_conversation
+    def stopped() -> None:
+        kept.append(store._connect())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert (kept[0].closed, alive(pg, pids)) == (True, 0)
+
+    def interrupted(lines: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as within:
+        within.setattr(conversations._Lines, "close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stopped()
+    assert not kept[1].closed
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert ([each.closed for each in kept], alive(pg, pids)) == ([True] * 3, 0)
