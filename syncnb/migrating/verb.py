@@ -66,7 +66,11 @@ def migrate(
     wanted = sorted(dict.fromkeys(_remedies(steps)), key=lambda each: list(REMEDIES).index(each.verb))
     after_run, lacking = journal_for(store)
     with store.reading() as reader:
-        schema = reader.schema(sorted({r.table.partition(".")[0] for r in wanted if "." in r.table}) or None)
+        schema = reader.schema()
+        there = {name for table in schema for name in (table.name, table.label)}
+        # A name may have a dot of its own; else what is before it names a schema beside the search path.
+        beside = {r.table.partition(".")[0] for r in wanted if "." in r.table and r.table not in there}
+        schema = reader.schema(sorted(beside)) if beside else schema
         drawing = Drawing(store, reader, schema, Wishes(types or {}, sql_values or {}, keep, online))
         for remedy in wanted:
             HANDLERS[remedy.verb](drawing, remedy)

@@ -129,6 +129,8 @@ def moments(work: Callable[[], Any]) -> list[int]:
     return draws(21).sample(every, few) if few else list(every[draws(21).randrange(ROUNDS) :: ROUNDS])
 
 
+# Python says so where it hears one while it throws a generator away.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_an_interrupt_at_any_moment(place: Place, engine: str) -> None:
     scene = Scene(place, engine)
