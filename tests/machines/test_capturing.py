@@ -154,4 +154,4 @@ class CapturingPostgres(Capturing):
 TestCapturing = Capturing.TestCase
 TestCapturing.settings = drawn(3, 3)
 TestCapturingPostgres = pytest.mark.usefixtures("served")(CapturingPostgres.TestCase)
-TestCapturingPostgres.settings = drawn(2, 3)
+TestCapturingPostgres.settings = drawn(2, 2)

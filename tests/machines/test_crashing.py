@@ -209,6 +209,6 @@ class CrashingPostgres(Crashing):
 
 
 TestCrashing = Crashing.TestCase
-TestCrashing.settings = drawn(3, 4)
+TestCrashing.settings = drawn(3, 2)
 TestCrashingPostgres = pytest.mark.usefixtures("served")(CrashingPostgres.TestCase)
-TestCrashingPostgres.settings = drawn(2, 4)
+TestCrashingPostgres.settings = drawn(2, 2)
