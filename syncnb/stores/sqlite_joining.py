@@ -21,7 +21,7 @@ from syncnb.errors import ConnectError
 from syncnb.schema import Column, Table
 from syncnb.stores.port import Store
 from syncnb.stores.row_digests import Unfit
-from syncnb.stores.sqlite import ASK_AFTER, SQLiteStore, open_file
+from syncnb.stores.sqlite import ASK_AFTER, SQLiteStore, open_file, rowid_name
 from syncnb.stores.sqlite_errors import connect_error
 from syncnb.values.into_sqlite import affinity
 from syncnb.values.raw import from_python
@@ -45,7 +45,6 @@ AT_ONCE = 4096
 LEAST = -(2**63)
 """The one whole number that SQLite keeps as an integer or as a real in a column of numbers."""
 PLAIN_UUID = "-".join("[0-9a-f]" * digits for digits in (8, 4, 4, 4, 12))
-NOT_ASCII = "*[^\x01-\x7f]*"
 
 _quote = sqlite_dialect().identifier_preparer.quote_identifier
 
@@ -146,7 +145,7 @@ class JoinedFiles:
 
     def _keys(self, join: "Join", sql: str, values: dict[str, int]) -> Iterator[tuple[Any, ...]]:
         plan = [line[3] for line in self._asked(f"EXPLAIN QUERY PLAN {sql}", values)]
-        if not any(line.startswith("SEARCH b ") and "AUTOMATIC" not in line for line in plan):
+        if not any(line.startswith("SEARCH c ") and "AUTOMATIC" not in line for line in plan):
             raise Unfit("no index leads from a key to its row")
         cursor = self._asked(sql, values)
         while rows := cursor.fetchmany(AT_ONCE):
@@ -171,17 +170,16 @@ class JoinedFiles:
         return int(rows)
 
     def _is_text(self, table: Table, column: Column, schema: str) -> None:
-        """Raises Unfit where a text is not in UTF-8: it has no place among the others."""
-        name = f"t.{_quote(column.name)}"
-        sql = (
-            f"SELECT CAST({name} AS BLOB) FROM {schema}.{_quote(table.name)} AS t "  # noqa: S608
-            f"WHERE {name} GLOB :letters OR length(CAST({name} AS BLOB)) <> length({name})"
-        )
+        """Raises Unfit where a text is not in UTF-8, as a reader would find: it has no place among the others."""
+        sql = f"SELECT t.{_quote(column.name)} FROM {schema}.{_quote(table.name)} AS t"  # noqa: S608
         try:
-            for (text,) in self._asked(sql, {"letters": NOT_ASCII}):
-                text.decode()
-        except UnicodeDecodeError:
-            raise Unfit("a key that is not in UTF-8") from None
+            cursor = self._asked(sql)
+            while cursor.fetchmany(AT_ONCE):
+                pass
+        except sqlite3.OperationalError as error:
+            if str(error).startswith("Could not decode to UTF-8"):
+                raise Unfit("a key that is not in UTF-8") from None
+            raise
 
     def _is_rowid(self, table: Table, column: Column, schema: str) -> bool:
         """Whether this is the INTEGER PRIMARY KEY which is the rowid: it holds nothing but integers."""
@@ -219,43 +217,71 @@ class Join:
 
     def differing(self) -> str:
         """SQL: for each row of the first table that is not the same in the second, whether it is alone, and its key."""
-        met = " AND ".join(_met(ours, theirs) for ours, theirs in self.key)
-        nobody = f"b.{_quote(self.key[0][1].name)} IS NULL"
-        apart = [self._apart(ours, theirs) for ours, theirs in self.others]
-        return self._select(
-            self.first, self.second, [ours for ours, _ in self.key], SCHEMAS, met, [nobody, *apart]
+        at_its_place, by_key = (
+            " OR ".join(["FALSE", *(self._apart(ours, theirs, there) for ours, theirs in self.others)])
+            for there in "bc"
         )
+        key = [theirs for _, theirs in self.key]
+        if self._rowids() is None:
+            apart = f"c.{_quote(key[0].name)} IS NULL OR {by_key}"
+        else:
+            apart = (
+                f"CASE WHEN b.{_quote(key[0].name)} IS NOT NULL THEN {at_its_place} "
+                f"WHEN c.{_quote(key[0].name)} IS NOT NULL THEN {by_key} ELSE TRUE END"
+            )
+        return self._select(self.first, self.second, self.key, SCHEMAS, apart)
 
     def missing(self) -> str:
         """SQL: the key of each row of the second table that the first one lacks, behind a 1."""
-        met = " AND ".join(_met(theirs, ours) for ours, theirs in self.key)
-        nobody = f"b.{_quote(self.key[0][0].name)} IS NULL"
-        return self._select(
-            self.second, self.first, [theirs for _, theirs in self.key], SCHEMAS[::-1], met, [nobody]
-        )
+        key = [(theirs, ours) for ours, theirs in self.key]
+        return self._select(self.second, self.first, key, SCHEMAS[::-1], self._alone(key[0][1]))
 
-    @staticmethod
+    def _rowids(self) -> tuple[str, str] | None:
+        """What the hidden row numbers are called, where both tables have them and they are not the key itself."""
+        names = rowid_name(self.first), rowid_name(self.second)
+        if names[0] is None or names[1] is None or (len(self.key) == 1 and self.forms[0] == "integer"):
+            return None
+        return names[0], names[1]
+
+    def _alone(self, theirs: Column) -> str:
+        """SQL: whether a row has no counterpart."""
+        name = _quote(theirs.name)
+        return f"c.{name} IS NULL" if self._rowids() is None else f"b.{name} IS NULL AND c.{name} IS NULL"
+
     def _select(
+        self,
         one: Table,
         other: Table,
-        key: Sequence[Column],
+        key: Sequence[tuple[Column, Column]],
         schemas: Sequence[str],
-        met: str,
-        apart: Sequence[str],
+        apart: str,
     ) -> str:
-        wanted = ", ".join(f"a.{_quote(column.name)}" for column in key)
+        """Each row of `one` beside the row of `other` that has its key.
+
+        In copies of one file that is mostly at the same place: there it is looked for first, as `b`, without a way
+        through the index. Where it is not, `c` is found by the key.
+        """
+        wanted = ", ".join(f"a.{_quote(ours.name)}" for ours, _ in key)
+        there = f"{schemas[1]}.{_quote(other.name)}"
+        rowids, first = self._rowids(), ""
+        if rowids is not None:
+            ours, theirs = rowids if schemas == SCHEMAS else rowids[::-1]
+            met = " AND ".join(_same(*both, "b") for both in key)
+            first = f"LEFT JOIN {there} AS b ON b.{theirs} = a.{ours} AND {met} "
+        lost = None if rowids is None else f"b.{_quote(key[0][1].name)} IS NULL"
+        met = " AND ".join(f"{_found(*both, lost)} AND {_same(*both, 'c')}" for both in key)
         return (
-            f"SELECT {apart[0]}, {wanted} FROM {schemas[0]}.{_quote(one.name)} AS a "  # noqa: S608
-            f"LEFT JOIN {schemas[1]}.{_quote(other.name)} AS b ON {met} WHERE {' OR '.join(apart)}"
+            f"SELECT {self._alone(key[0][1])}, {wanted} FROM {schemas[0]}.{_quote(one.name)} AS a "  # noqa: S608
+            f"{first}LEFT JOIN {there} AS c ON {met} WHERE {apart}"
         )
 
-    def _apart(self, ours: Column, theirs: Column) -> str:
+    def _apart(self, ours: Column, theirs: Column, there: str) -> str:
         """SQL: whether two cells are not the same bytes of one storage class.
 
         `+` takes a column's affinity away, so that no text counts as the number that it looks like. Then only an
         integer and a real can be equal and not the same; most types let only one of the two into a column.
         """
-        left, right = f"+a.{_quote(ours.name)}", f"+b.{_quote(theirs.name)}"
+        left, right = f"+a.{_quote(ours.name)}", f"+{there}.{_quote(theirs.name)}"
         differ = f"{left} COLLATE BINARY IS NOT {right}"
         kinds = {_affinity(self.first, ours), _affinity(self.second, theirs)}
         if "TEXT" in kinds or kinds == {"REAL"}:
@@ -265,10 +291,15 @@ class Join:
         return f"{differ} OR typeof({left}) <> typeof({right})"
 
 
-def _met(ours: Column, theirs: Column) -> str:
-    left, right = f"a.{_quote(ours.name)}", f"b.{_quote(theirs.name)}"
-    # By its own collation the other table's index finds it, by bytes it is the same.
-    return f"{right} = {left} AND {right} = {left} COLLATE BINARY"
+def _found(ours: Column, theirs: Column, lost: str | None) -> str:
+    """SQL: where an index leads to; by its own collation, and only for a row that is `lost`."""
+    left = f"a.{_quote(ours.name)}"
+    return f"c.{_quote(theirs.name)} = {left if lost is None else f'CASE WHEN {lost} THEN {left} END'}"
+
+
+def _same(ours: Column, theirs: Column, there: str) -> str:
+    """SQL: whether two keys are the same bytes."""
+    return f"{there}.{_quote(theirs.name)} = a.{_quote(ours.name)} COLLATE BINARY"
 
 
 def _affinity(table: Table, column: Column) -> str:
