@@ -114,6 +114,7 @@ def test_the_server_makes_these(pg: str, form: Form, kind: Kind) -> None:
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40), max_size=30
     )
 )
+@settings(deadline=None)
 def test_hashes_do_not_depend_on_their_neighbours(texts: list[str]) -> None:
     seeds = (0, 1, -5)
     together = text_hashes(pa.array(texts, pa.string()), seeds)

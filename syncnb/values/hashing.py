@@ -50,7 +50,8 @@ KEPT = [
 ]
 """For each of three words: what counts of it, by the bytes that are left after the last whole block."""
 
-State = dict[str, Words]
+State = dict[str, "np.ndarray[tuple[int, int], np.dtype[np.uint32]]"]
+"""Three words for each row of each seed: all seeds at once, because numpy's calls cost as much as what they do."""
 
 
 def text_hashes(texts: pa.Array, seeds: Sequence[Seed]) -> list[Hashes]:
@@ -72,11 +73,10 @@ def text_hashes(texts: pa.Array, seeds: Sequence[Seed]) -> list[Hashes]:
     if length % 4 == 0 and length and (lengths == length).all():
         return _fixed(text[: -BLOCK - 3].view("<u4").reshape(rows, length // 4), seeds)
     blocks = np.ndarray((len(text) - BLOCK + 1,), f"V{BLOCK}", buffer=text, strides=(1,))
-    parts = [
-        _hashed(blocks, starts[part], lengths[part], [_of(seed, part) for seed in seeds])
-        for part in _parts(rows)
-    ]
-    return [np.concatenate(hashes) for hashes in zip(*parts, strict=True)]
+    found = np.empty((len(seeds), rows), np.int64)
+    for part in _parts(rows):
+        found[:, part] = _hashed(blocks, starts[part], lengths[part], [_of(seed, part) for seed in seeds])
+    return list(found)
 
 
 def number_hashes(numbers: Hashes, seeds: Sequence[Seed], *, whole: bool) -> list[Hashes]:
@@ -106,19 +106,18 @@ def _of(seed: Seed, part: "slice | Places") -> Seed:
 def _fixed(words: "np.ndarray[tuple[int, int], np.dtype[np.uint32]]", seeds: Sequence[Seed]) -> list[Hashes]:
     """Rows of so many whole words each."""
     rows, count = words.shape
-    found = [np.empty(rows, np.int64) for _ in seeds]
+    found = np.empty((len(seeds), rows), np.int64)
     last = count - count % 3
     for part in _parts(rows):
         own = list(np.ascontiguousarray(words[part].T))
-        for hashes, seed in zip(found, seeds, strict=True):
-            state = _begun(np.full(len(own[0]), 4 * count), _of(seed, part))
-            for at in range(0, last, 3):
-                _absorb(state, own[at : at + 3])
-            hashes[part] = _finished(state, own[last:])
-    return found
+        state = _begun(np.full(len(own[0]), 4 * count), [_of(seed, part) for seed in seeds])
+        for at in range(0, last, 3):
+            _absorb(state, own[at : at + 3])
+        found[:, part] = _finished(state, own[last:])
+    return list(found)
 
 
-def _hashed(text: Any, starts: Places, lengths: Places, seeds: Sequence[Seed]) -> list[Hashes]:
+def _hashed(text: Any, starts: Places, lengths: Places, seeds: Sequence[Seed]) -> "np.ndarray[Any, Any]":
     """Block after block for all rows that have one; the longest texts come first, so that these are a slice."""
     blocks = lengths // BLOCK
     most = int(blocks.max())
@@ -126,29 +125,25 @@ def _hashed(text: Any, starts: Places, lengths: Places, seeds: Sequence[Seed]) -
     if order is not None:
         starts, lengths, blocks = starts[order], lengths[order], blocks[order]
         seeds = [_of(seed, order) for seed in seeds]
-    states = [_begun(lengths, seed) for seed in seeds]
+    state = _begun(lengths, seeds)
     for block in range(most):
         rows = int(np.searchsorted(-blocks, -block, "left"))
         read = _three(text, starts[:rows] + BLOCK * block)
-        for state in states:
-            _absorb({name: array[:rows] for name, array in state.items()}, read)
+        _absorb({name: array[:, :rows] for name, array in state.items()}, read)
     read = _three(text, starts + BLOCK * blocks)
     for word, kept in zip(read, KEPT, strict=True):
         word &= kept[lengths - BLOCK * blocks]
-    return [_in_place(_finished(state, read), order) for state in states]
+    hashes = _finished(state, read)
+    if order is None:
+        return hashes
+    found = np.empty_like(hashes)
+    found[:, order] = hashes
+    return found
 
 
 def _three(text: Any, places: Places) -> list[Words]:
     """The three words of each of these blocks."""
     return list(np.ascontiguousarray(text[places].view("<u4").reshape(-1, 3).T))
-
-
-def _in_place(hashes: Hashes, order: "Places | None") -> Hashes:
-    if order is None:
-        return hashes
-    found = np.empty_like(hashes)
-    found[order] = hashes
-    return found
 
 
 def _absorb(state: State, read: Sequence[Words]) -> None:
@@ -158,26 +153,21 @@ def _absorb(state: State, read: Sequence[Words]) -> None:
     _mix(state)
 
 
-def _begun(lengths: Places, seed: Seed) -> State:
+def _begun(lengths: Places, seeds: Sequence[Seed]) -> State:
     start = lengths.astype(np.uint32) + np.uint32(START & 0xFFFFFFFF)
-    state = {"a": start, "b": start.copy(), "c": start.copy()}
-    if isinstance(seed, int):
-        if not seed:
-            return state
-        state["a"] += np.uint32(seed >> 32 & 0xFFFFFFFF)
-        state["b"] += np.uint32(seed & 0xFFFFFFFF)
-        _mix(state)
-        return state
-    without = np.flatnonzero(seed == 0)  # the one seed that is not mixed in
-    state["a"] = start + (seed >> 32).astype(np.uint32)
-    state["b"] += seed.astype(np.uint32)
+    wide = np.empty((len(seeds), len(lengths)), np.int64)
+    for row, seed in zip(wide, seeds, strict=True):
+        row[:] = seed
+    state = {"a": start + (wide >> 32).astype(np.uint32), "b": start + wide.astype(np.uint32)}
+    state["c"] = np.tile(start, (len(seeds), 1))
     _mix(state)
-    for array in state.values():
-        array[without] = start[without]
+    if not wide.all():  # 0 is the one seed that is not mixed in
+        for array in state.values():
+            np.copyto(array, start, where=wide == 0)
     return state
 
 
-def _finished(state: State, read: Sequence[Words]) -> Hashes:
+def _finished(state: State, read: Sequence[Words]) -> "np.ndarray[Any, Any]":
     """With up to three words that are left; no more than eleven bytes of them count."""
     for name, word in zip("ab", read, strict=False):
         state[name] += word
@@ -190,7 +180,7 @@ def _finished(state: State, read: Sequence[Words]) -> Hashes:
         np.right_shift(state[two], np.uint32(32 - bits), out=right)
         left |= right
         state[one] -= left
-    found: Hashes = (state["b"].astype(np.uint64) << np.uint64(32) | state["c"]).view(np.int64)
+    found: np.ndarray[Any, Any] = (state["b"].astype(np.uint64) << np.uint64(32) | state["c"]).view(np.int64)
     return found
 
 
