@@ -75,7 +75,7 @@ JOBS = (
     Job("interrupts", (*PYTEST, "tests/faults/test_interrupts.py"), goal=100),
     Job("time", ("-m", "tests.proof.timing"), once=True),
     *MACHINES,
-    Job("fuzz", (*PYTEST, "tests/fuzz"), examples=50, goal=20),
+    Job("fuzz", (*PYTEST, "tests/fuzz"), examples=25, goal=40),
     Job("hostile input in a browser", (*PYTEST, "tests/browser", "-k", "hostile"), once=True),
     Job("every combination of values", (*PYTEST, *COMBINATIONS), once=True),
     Job("faults and cuts", (*PYTEST, "tests/faults"), once=True),
