@@ -140,7 +140,7 @@ ODD = [
 """Values that may be one: each of a line against each."""
 
 
-@pytest.mark.parametrize("theirs", ["", "TEXT", "INTEGER", "REAL", "JSON", "STRING"])
+@pytest.mark.parametrize("theirs", ["", "TEXT", "REAL", "JSON"])
 def test_each_value_against_each(bench: Workbench, theirs: str) -> None:
     """Same or not, the same only by a rule, or a matter of the storage class: as if all were read."""
     pairs = [(one, other) for line in ODD for one in line for other in line]
@@ -165,7 +165,7 @@ def tables(draw: st.DrawFn) -> tuple[list[tuple[str, str]], str, dict[Any, Any],
 
 
 @given(tables(), st.booleans())
-@settings(quiet, max_examples=15)
+@settings(quiet, max_examples=10)
 def test_drawn_tables(bench: Workbench, drawn: Any, rowid: bool) -> None:
     types, key, *content = drawn
     sides = []
