@@ -38,7 +38,7 @@ __all__ = ["compare_digests", "forms_for"]
 
 SMALL = {"smallint", "integer"}
 SIDES: tuple[Side, Side] = ("local", "remote")
-IN_BUCKET = 8
+IN_BUCKET = 16
 """A bucket is to hold from so many rows to twice as many."""
 FEWEST, MOST = 2**8, 2**20
 """Buckets. More than that would take more memory on the server than it may have."""
