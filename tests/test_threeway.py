@@ -10,6 +10,7 @@ import pytest
 
 import syncnb as sn
 from tests.databases import Workbench
+from tests.thinning import spread
 
 DDL = (
     "CREATE TABLE hosts (id INTEGER PRIMARY KEY, name VARCHAR(40) UNIQUE, note VARCHAR(40), env VARCHAR(40), stamp {stamp})",
@@ -255,9 +256,9 @@ def waiting(p: sn.Plan) -> int:
     return len(p.open) + sum(map(len, p.undecided))
 
 
-@pytest.mark.parametrize("swapped", [False, True], ids=["as is", "swapped"])
-@pytest.mark.parametrize("engines", PAIRS.values(), ids=PAIRS)
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    ("case", "engines", "swapped"), spread(CASES, over=PAIRS, and_over={"as is": False, "swapped": True})
+)
 def test_with_a_base(bench: Workbench, case: Case, engines: tuple[str, str], swapped: bool) -> None:
     sides = made(bench, engines, case.base)
     sn.agree(sides.local, sides.remote)

@@ -93,7 +93,7 @@ def test_its_description_names_what_to_install(wheel: Path) -> None:
     needed = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", told, re.M)
     assert {"sqlalchemy", "psycopg", "pandas", "pyarrow"} <= set(needed)
     assert not {"jupyterlab", "pytest"} & set(needed)
-    assert re.findall(r"^Provides-Extra: (\w+)$", told, re.M) == ["lab", "test"]
+    assert re.findall(r"^Provides-Extra: (\w+)$", told, re.M) == ["dask", "lab", "test"]
 
 
 def test_the_demo_runs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def frame_column(rule: Rule, array: pa.Array, side: Side) -> tuple[pa.Array, lis
     It has the Arrow type of its kind if every value fits; else the whole column is text.
     """
     wanted = rule.frame_type
-    if wanted is not None and arrays.holds(array, wanted):
+    if wanted is not None and arrays.holds(array, wanted) and rule.all_shown(array):
         return arrays.become(array, wanted), []
     quick = rule.column(array, side) if pa.types.is_timestamp(wanted or pa.null()) else None
     if quick is not None and quick.type == wanted:

@@ -99,6 +99,10 @@ class Rule:
         """The value as its frame column holds it. Raises ValueError for one that does not fit."""
         raise ValueError(value)
 
+    def all_shown(self, array: pa.Array) -> bool:
+        """Whether each value of a column of the frame's own type is `shown` as it is."""
+        return True
+
     def distance(self, local: Raw, remote: Raw) -> Decimal | None:
         """How far apart two values are: in units, or seconds for stamps; None where that means nothing."""
         return None

@@ -66,7 +66,12 @@ SECURITY = (
     "tests/test_hostile.py",
     "tests/faults/test_security.py",
 )
-COMBINATIONS = ("tests/laws/test_values.py", "tests/test_writing_values.py", "tests/test_exchanges.py")
+COMBINATIONS = (
+    "tests/laws/test_values.py",
+    "tests/test_writing_values.py",
+    "tests/test_exchanges.py",
+    "tests/test_threeway.py",
+)
 JOBS = (
     Job("types there and back", ("-m", "tests.proof.trips"), once=True),
     Job("races", (*PYTEST, "tests/races"), goal=10),
