@@ -7,6 +7,8 @@ import pickle
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -311,6 +313,20 @@ def test_a_file_is_known_by_its_proof(bench: Workbench, tmp_path: Path) -> None:
                 pass
         with pytest.raises(lending.NotLent, match="written"), lending.opened(elsewhere):
             os.utime(copy, (1, 1))
+
+
+def test_a_snapshot_keeps_its_locks_while_its_file_is_proved(bench: Workbench) -> None:
+    """To close a handle of one's own on a file ends all locks that the process has on it."""
+    store, other = items(bench, "sqlite", "sqlite")
+    writes = f"import sqlite3; sqlite3.connect({str(store.path)!r}, timeout=0).execute('BEGIN EXCLUSIVE')"  # type: ignore[attr-defined]
+    with store.reading() as here, other.reading() as there:
+        here.schema()
+        with lending.lent((store, other), (here, there), far=True) as (loan, _):
+            assert loan.proof is not None
+            assert len(loan.proof.digest) == 64
+            said = subprocess.run([sys.executable, "-c", writes], capture_output=True, text=True)
+            assert "database is locked" in said.stderr
+    assert subprocess.run([sys.executable, "-c", writes]).returncode == 0
 
 
 @pytest.mark.parametrize(("one", "other"), ENGINES.values(), ids=ENGINES)

@@ -6,7 +6,6 @@ a SQLite file       its path, and a proof: the same file of the same machine, or
 frames              are not lent
 """
 
-import hashlib
 import os
 import platform
 import secrets
@@ -17,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from syncnb.comparing.file_digests import file_digest, files_of
 from syncnb.connecting import connect
 from syncnb.errors import ConnectError
 from syncnb.stores.port import Reader, Store
@@ -39,7 +39,6 @@ PLAIN = {
 }
 """Parameters of an address that hold no secret."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-PIECE = 2**20
 
 
 class NotLent(Exception):
@@ -181,7 +180,8 @@ def _check(path: Path, loan: Loan) -> None:
     """Raises NotLent unless this is the file that was lent, or has its very bytes."""
     if loan.proof is None or not path.is_file():
         raise NotLent(f"{loan.name} is not there")
-    if not _is_same_file(path, loan.proof) and (not loan.proof.digest or _digest(path) != loan.proof.digest):
+    known = _is_same_file(path, loan.proof)
+    if not known and (not loan.proof.digest or file_digest(path) != loan.proof.digest):
         raise NotLent(f"{loan.name} is another file there")
 
 
@@ -192,7 +192,7 @@ def _is_same_file(path: Path, proof: Proof) -> bool:
 
 def _proof(path: Path, *, digested: bool) -> Proof:
     facts = path.stat()
-    return Proof(_machine(), facts.st_dev, facts.st_ino, _digest(path) if digested else "")
+    return Proof(_machine(), facts.st_dev, facts.st_ino, file_digest(path) if digested else "")
 
 
 def _machine() -> str:
@@ -203,26 +203,9 @@ def _machine() -> str:
         return f"{platform.node()} {uuid.getnode()}"
 
 
-def _files(path: Path) -> list[Path]:
-    """The database and what is not yet written into it."""
-    return [path, *(each for each in (Path(f"{path}-wal"), Path(f"{path}-journal")) if each.is_file())]
-
-
-def _digest(path: Path) -> str:
-    found = hashlib.sha256()
-    for each in _files(path):
-        size = each.stat().st_size
-        if size:
-            found.update(f"{each.name.removeprefix(path.name)} {size}\n".encode())
-            with each.open("rb") as file:
-                while piece := file.read(PIECE):
-                    found.update(piece)
-    return found.hexdigest()
-
-
 def _stamp(path: Path) -> list[Mapping[str, int] | tuple[int, ...]]:
     try:
-        facts = [each.stat() for each in _files(path)]
+        facts = [each.stat() for each in files_of(path)]
     except OSError:
         return []
     return [(each.st_ino, each.st_size, each.st_mtime_ns) for each in facts if each.st_size]

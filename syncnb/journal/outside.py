@@ -7,6 +7,7 @@ server gave the transaction, and the server is asked later what became of that n
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,7 +110,9 @@ def open_outside(target: "Identity") -> "SQLiteStore":
     path = _path(target)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Not opened where it is there: to close a handle of ours would end the locks of who writes to it just now.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise WriteError(
             f"the local journal cannot be made: {error.strerror}",
