@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from syncnb.errors import Stopped
@@ -116,10 +117,30 @@ def to_its_end() -> Iterator[None]:
         _current.reset(token)
 
 
-def bar(total: int | None, otherwise: Callable[[], Any]) -> Any:
-    """What counts the rows: the watch, where there is one, else the bar that `otherwise` makes."""
+def bar(total: int | None, *, shown: bool | None, disable: bool | None) -> Any:
+    """What counts the rows: the watch, where there is one, else a progress bar.
+
+    shown: whether it is asked for; None: where it takes longer than a moment. disable: no bar; None: only in a terminal.
+    """
     watch = _current.get()
-    return otherwise() if watch is None else _Bar(watch, total)
+    if watch is not None:
+        return _Bar(watch, total)
+    # A bar that comes and goes in a second is noise, and an output that no test can compare.
+    return _lines()(
+        total=total, unit=" rows", unit_scale=True, leave=False, delay=0 if shown else 2, disable=disable
+    )
+
+
+@cache
+def _lines() -> Any:
+    from tqdm.auto import tqdm
+
+    class Lines(tqdm):  # type: ignore[misc]
+        """With a lock of its own: tqdm's is shared with forked processes, and one that is killed never gives it back."""
+
+        _lock = threading.RLock()
+
+    return Lines
 
 
 class _Bar:

@@ -1,5 +1,8 @@
 """Work that somebody watches: it says how far it is, and stops when told, with nothing written."""
 
+import multiprocessing
+import os
+import signal
 import sqlite3
 import threading
 import time
@@ -9,7 +12,7 @@ import pytest
 
 import syncnb as sn
 from syncnb import watching
-from syncnb.watching import Progress, Watch
+from syncnb.watching import Progress, Watch, bar
 from tests.databases import Workbench
 
 ROWS = 60_000
@@ -131,3 +134,22 @@ def test_stopping_beside_the_end_never_fails(tmp_path: Path) -> None:
             except sn.SyncnbError:
                 assert watch.stopped
         stopper.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_bar_waits_for_no_process_that_was_killed() -> None:
+    """tqdm's own lock is shared with forked processes: one that dies holding it never gives it back."""
+    child = os.fork()
+    if not child:
+        from tqdm.auto import tqdm
+
+        tqdm.set_lock(multiprocessing.RLock())  # not that of the process that runs the tests
+        if not (inner := os.fork()):
+            tqdm.get_lock().acquire()
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(inner, 0)
+        signal.alarm(10)
+        with bar(3, shown=True, disable=False) as made:
+            made.update(3)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -18,21 +18,7 @@ EVERY = LEASE.total_seconds() / 3
 
 def bar(rows: int, *, shown: bool | None) -> Any:
     """A progress bar over so many rows, as `diff` has it; nothing where nobody looks."""
-
-    def made() -> Any:
-        from tqdm.auto import tqdm
-
-        # A bar that comes and goes in a second is noise, and an output that no test can compare.
-        return tqdm(
-            total=rows,
-            unit=" rows",
-            unit_scale=True,
-            leave=False,
-            delay=0 if shown else 2,
-            disable=None if shown is None else not shown,
-        )
-
-    return watching.bar(rows, made)
+    return watching.bar(rows, shown=shown, disable=None if shown is None else not shown)
 
 
 @contextmanager

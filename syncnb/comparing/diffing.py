@@ -218,21 +218,7 @@ def _sizes(matched: Matched, here: Reader, there: Reader) -> dict[str, Sizes]:
 def _bar(sizes: Mapping[str, Sizes], *, shown: bool | None) -> Any:
     rows = [rows for both in sizes.values() for rows in both]
     total = None if None in rows else sum(each or 0 for each in rows)
-
-    def made() -> Any:
-        from tqdm.auto import tqdm
-
-        # A bar that comes and goes in a second is noise, and an output that no test can compare.
-        return tqdm(
-            total=total,
-            unit=" rows",
-            unit_scale=True,
-            leave=False,
-            delay=0 if shown else 2,
-            disable=shown is False,
-        )
-
-    return bar(total, made)
+    return bar(total, shown=shown, disable=shown is False)
 
 
 def _lookup(pair: TablePair, stores: tuple[Store, Store]) -> Callable[[Hashable], tuple[Any, Any]]:
