@@ -13,7 +13,7 @@ import syncnb as sn
 from syncnb.comparing import attaching, comparison
 from syncnb.stores import sqlite_joining
 from tests.databases import Workbench, rows
-from tests.test_strategies import FREE, ITEMS, KEYS, TYPES, item, quiet, told
+from tests.test_strategies import FREE, IDS, ITEMS, KEYS, TYPES, confused, item, quiet, told
 
 
 @pytest.fixture(autouse=True)
@@ -195,23 +195,9 @@ def test_drawn_tables(bench: Workbench, drawn: Any, rowid: bool) -> None:
     both(*sides)
 
 
-@pytest.mark.parametrize("options", [{}, {"ids": "meaningless"}], ids=["ids as they are", "meaningless ids"])
+@IDS
 def test_who_is_who(bench: Workbench, options: dict[str, Any]) -> None:
-    ddl = (
-        "CREATE TABLE hosts (id integer PRIMARY KEY, name text NOT NULL UNIQUE, ip text)",
-        "CREATE TABLE uses (id integer PRIMARY KEY, host integer REFERENCES hosts (id), what text)",
-    )
-    hosts = [f"{n}, 'host {n}', '10.0.0.{n}'" for n in range(1, 100)]
-    uses = [f"{n}, {n % 99 + 1}, 'use {n}'" for n in range(300)]
-    local = bench.sqlite(
-        *ddl, *rows("hosts", [*hosts, "100, 'mine', 'x'", "101, 'both', 'y'"]), *rows("uses", [*uses, "400, 101, 'u'"]),
-        "UPDATE hosts SET ip = 'moved' WHERE id = 7",
-    )  # fmt: skip
-    remote = bench.sqlite(
-        *ddl, *rows("hosts", [*hosts, "100, 'theirs', 'x'", "102, 'both', 'y'"]), *rows("uses", [*uses, "401, 102, 'u'"]),
-        "UPDATE uses SET what = 'else' WHERE id = 7",
-    )  # fmt: skip
-    d = both(local, remote, **options)
+    d = both(*confused(bench, "sqlite"), **options)
     assert len(d.conflicts)
     assert "join" in set(d.how["strategy"])
 

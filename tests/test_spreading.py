@@ -28,7 +28,20 @@ from hypothesis import strategies as st
 import syncnb as sn
 from syncnb.comparing import comparison, lending, spreading
 from tests.databases import ENGINES, Workbench, rows
-from tests.test_strategies import EXACT_WAY, ITEMS, KEYS, NAMES, TYPES, filled, item, quiet, tables, told
+from tests.test_strategies import (
+    EXACT_WAY,
+    IDS,
+    ITEMS,
+    KEYS,
+    NAMES,
+    TYPES,
+    confused,
+    filled,
+    item,
+    quiet,
+    tables,
+    told,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -158,27 +171,9 @@ def test_drawn_tables(bench: Workbench, threads: Executor, drawn: Any, size: int
         both(*sides, threads)
 
 
-@pytest.mark.parametrize("options", [{}, {"ids": "meaningless"}], ids=["ids as they are", "meaningless ids"])
+@IDS
 def test_who_is_who(bench: Workbench, threads: Executor, options: dict[str, Any]) -> None:
-    ddl = (
-        "CREATE TABLE hosts (id integer PRIMARY KEY, name text NOT NULL UNIQUE, ip text)",
-        "CREATE TABLE uses (id integer PRIMARY KEY, host integer REFERENCES hosts (id), what text)",
-    )
-    hosts, uses = (
-        [f"{n}, 'host {n}', '10.0.0.{n}'" for n in range(1, 100)],
-        [f"{n}, {n % 99 + 1}, 'use {n}'" for n in range(300)],
-    )
-    local = bench.sqlite(
-        *ddl,
-        *rows("hosts", [*hosts, "100, 'mine', 'x'", "101, 'both', 'y'"]),
-        *rows("uses", [*uses, "400, 101, 'u'"]),
-    )
-    remote = bench.postgresql(
-        *ddl,
-        *rows("hosts", [*hosts, "100, 'theirs', 'x'", "102, 'both', 'y'"]),
-        *rows("uses", [*uses, "401, 102, 'u'"]),
-    )
-    d = both(local, remote, threads, **options)
+    d = both(*confused(bench, "postgresql"), threads, **options)
     assert len(d.conflicts)
     assert "ranges by" in d["hosts"].how["why"]
 

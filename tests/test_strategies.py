@@ -384,8 +384,7 @@ def test_a_frame(bench: Workbench) -> None:
     assert by_digests(remote, local).cell_counts == {"x": 1}
 
 
-@pytest.mark.parametrize("options", [{}, {"ids": "meaningless"}], ids=["ids as they are", "meaningless ids"])
-def test_who_is_who(bench: Workbench, options: dict[str, Any]) -> None:
+def confused(bench: Workbench, engine: str) -> tuple[sn.Store, sn.Store]:
     """Rows under one id that are two things, things under two ids, and rows that refer to them."""
     ddl = (
         "CREATE TABLE hosts (id integer PRIMARY KEY, name text NOT NULL UNIQUE, ip text)",
@@ -397,11 +396,21 @@ def test_who_is_who(bench: Workbench, options: dict[str, Any]) -> None:
         *ddl, *rows("hosts", [*hosts, "100, 'mine', 'x'", "101, 'both', 'y'"]), *rows("uses", [*uses, "400, 101, 'u'"]),
         "UPDATE hosts SET ip = 'moved' WHERE id = 7",
     )  # fmt: skip
-    remote = bench.postgresql(
-        *ddl, *rows("hosts", [*hosts, "100, 'theirs', 'x'", "102, 'both', 'y'"]), *rows("uses", [*uses, "401, 102, 'u'"]),
+    remote = bench.make(
+        engine, *ddl, *rows("hosts", [*hosts, "100, 'theirs', 'x'", "102, 'both', 'y'"]), *rows("uses", [*uses, "401, 102, 'u'"]),
         "UPDATE uses SET what = 'else' WHERE id = 7",
     )  # fmt: skip
-    d = both(local, remote, **options)
+    return local, remote
+
+
+IDS = pytest.mark.parametrize(
+    "options", [{}, {"ids": "meaningless"}], ids=["ids as they are", "meaningless ids"]
+)
+
+
+@IDS
+def test_who_is_who(bench: Workbench, options: dict[str, Any]) -> None:
+    d = both(*confused(bench, "postgresql"), **options)
     assert len(d.conflicts)
     assert "digests" in set(d.how["strategy"])
 
