@@ -7,7 +7,6 @@ nothing for a session); it is closed with the verb, so that nothing of ours wait
 
 import os
 import select
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
@@ -36,7 +35,6 @@ class _Lines:
         self.waiting: dict[Mapping[str, str], Connection[Any]] = {}
         self.opened: WeakSet[_Closes] = WeakSet()
         """Everything that was opened meanwhile. What is still open at the end was left behind by a Ctrl-C."""
-        self.over = False
 
     def close(self) -> None:
         # A process that was forked meanwhile shares the socket, and must not say goodbye on it.
@@ -48,25 +46,6 @@ class _Lines:
 
 
 _talk: ContextVar[_Lines | None] = ContextVar("conversation", default=None)
-_unended: dict[int, _Lines] = {}
-"""By thread. One that is still there when the next begins met a Ctrl-C just as it closed what it had."""
-
-
-def _begin() -> _Lines:
-    thread = threading.get_ident()
-    left, lines = _unended.get(thread), _Lines()
-    if left is not None and left.over:
-        left.close()
-    if left is None or left.over:  # else it goes on beneath us, in another context
-        _unended[thread] = lines
-    return lines
-
-
-def _end(lines: _Lines) -> None:
-    lines.close()
-    thread = threading.get_ident()
-    if _unended.get(thread) is lines:
-        del _unended[thread]
 
 
 @contextmanager
@@ -75,18 +54,17 @@ def conversation() -> Iterator[None]:
     if _talk.get() is not None:
         yield
         return
-    lines = _begin()
+    lines = _Lines()
     token = _talk.set(lines)
     try:
         yield
     finally:
-        lines.over = True
         _talk.reset(token)
-        _end(lines)
+        lines.close()
 
 
 def one_conversation(verb: Callable[P, R]) -> Callable[P, R]:
-    """A verb that is one conversation with each server."""
+    """A verb that is one conversation with each server. A Ctrl-C leaves none of it open, whenever it comes."""
 
     @wraps(verb)
     def held(*args: P.args, **words: P.kwargs) -> R:
@@ -97,13 +75,16 @@ def one_conversation(verb: Callable[P, R]) -> Callable[P, R]:
             _talk.set(lines)
             return verb(*args, **words)
 
-        lines = _begin()
+        lines = _Lines()
         try:
-            # In a context of its own: there is nothing to set back that a Ctrl-C could keep from being set back.
-            return copy_context().run(within)
-        finally:
-            lines.over = True
-            _end(lines)
+            try:
+                # In a context of its own: there is nothing to set back that a Ctrl-C could keep from being set back.
+                return copy_context().run(within)
+            finally:
+                lines.close()
+        except KeyboardInterrupt:
+            lines.close()  # it may have come just as they were being closed
+            raise
 
     return held
 
