@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ):  # so does a shell that starts tests in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     _in_memory(config)
+    _compiled()
 
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
@@ -60,6 +62,16 @@ def pytest_xdist_auto_num_workers() -> int | None:
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Thousands of tests are made, and none of them is garbage: to look for some takes as long as all the rest."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
@@ -78,6 +90,12 @@ def _in_memory(config: pytest.Config) -> None:
     folder.chmod(0o1777)  # as /tmp: servers may run as another user
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _compiled() -> None:
+    """Compiled modules are kept, whatever the environment says: else each of a hundred kernels and commands compiles all."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 Processes = Callable[[str], dict[int, str]]

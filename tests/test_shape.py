@@ -20,8 +20,15 @@ ROOMS = (
 """From the ground up: a room imports only from rooms before it."""
 DOORS = ("__init__",)
 """The package itself: it shows names of every room, on first use."""
-FILES = sorted(HOME.rglob("*.py"))
-MODULES = {path.relative_to(HOME).as_posix(): ast.parse(path.read_text("utf-8")) for path in FILES}
+Modules = dict[str, ast.Module]
+
+
+@pytest.fixture(scope="module")
+def modules() -> Modules:
+    """All of the package, parsed, by path."""
+    files = sorted(HOME.rglob("*.py"))
+    assert len(files) > 300
+    return {path.relative_to(HOME).as_posix(): ast.parse(path.read_text("utf-8")) for path in files}
 
 
 def room(name: str) -> str:
@@ -41,37 +48,42 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("syncnb."))
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_modules_import_only_from_rooms_above(name: str) -> None:
-    if room(name) in DOORS:
-        return
-    height = ROOMS.index(room(name))
-    lower = {other for other in imported(MODULES[name]) if other in ROOMS and ROOMS.index(other) > height}
-    assert not lower, f"{name} imports from {lower}"
+def test_modules_import_only_from_rooms_above(modules: Modules) -> None:
+    found = {}
+    for name, tree in modules.items():
+        if room(name) not in DOORS:
+            height = ROOMS.index(room(name))
+            found[name] = {other for other in imported(tree) if other in ROOMS[height + 1 :]}
+    wrong = {name: lower for name, lower in found.items() if lower}
+    assert not wrong, "\n".join(f"{name} imports from {lower}" for name, lower in wrong.items())
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_files_have_one_idea(name: str) -> None:
-    lines = (HOME / name).read_text("utf-8").count("\n")
-    assert lines <= 420, f"{name} has {lines} lines: which second idea wants its own file?"
+def test_files_have_one_idea(modules: Modules) -> None:
+    lines = {name: (HOME / name).read_text("utf-8").count("\n") for name in modules}
+    long = {name: count for name, count in lines.items() if count > 420}
+    assert not long, f"{long} lines: which second idea wants its own file?"
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_functions_have_one_idea(name: str) -> None:
-    for node in ast.walk(MODULES[name]):
-        if isinstance(node, ast.FunctionDef):
-            body = (
-                (node.end_lineno or 0)
-                - node.body[0].lineno
-                - (len((ast.get_docstring(node) or "").splitlines()))
-            )
-            assert body <= 45, f"{name}: {node.name} has {body} lines"
+def test_functions_have_one_idea(modules: Modules) -> None:
+    long = {}
+    for name, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                told = len((ast.get_docstring(node) or "").splitlines())
+                body = (node.end_lineno or 0) - node.body[0].lineno - told
+                if body > 45:
+                    long[f"{name}: {node.name}"] = body
+    assert not long, f"{long} lines"
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__.py")])
-def test_modules_say_what_they_offer(name: str) -> None:
-    tree = MODULES[name]
-    assert ast.get_docstring(tree)
+def test_modules_say_what_they_offer(modules: Modules) -> None:
+    looked = {name: tree for name, tree in modules.items() if not name.endswith("__main__.py")}
+    assert [name for name, tree in looked.items() if not ast.get_docstring(tree)] == []
+    assert [name for name, tree in looked.items() if not tells(tree)] == [], "they have no __all__"
+
+
+def tells(tree: ast.Module) -> bool:
+    """Whether a module that has public names lists them."""
     public = [
         node.name
         for node in tree.body
@@ -85,7 +97,7 @@ def test_modules_say_what_they_offer(name: str) -> None:
         ),
         None,
     )
-    assert not public or offered is not None, f"{name} has no __all__"
+    return not public or offered is not None
 
 
 def test_everything_offered_is_there() -> None:
