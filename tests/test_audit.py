@@ -21,7 +21,7 @@ STATES = {
 """By local name; `print-01` is not among them, because local has it no more."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _cleared() -> Iterator[None]:
     yield
     homes.clear()

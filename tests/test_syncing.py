@@ -28,13 +28,18 @@ from tests.test_threeway import AB, CHILD, PAIRS, QUERIES, TAG, A, Sides, made, 
 NEWEST = sn.newest({"hosts": "last_seen", "*": "updated_at"})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _cleared() -> Iterator[None]:
+    yield
+    homes.clear()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def incident(request: pytest.FixtureRequest) -> Iterator[tuple[sn.Store, sn.Store]]:
+def incident(request: pytest.FixtureRequest) -> tuple[sn.Store, sn.Store]:
     if request.param == "postgresql" and not embedded.available():
         pytest.skip(embedded.missing())
     local, remote = sn.demo("id_collisions", remote=request.param)
-    yield dataclasses.replace(local, writable=True), remote  # type: ignore[type-var]
-    homes.clear()
+    return dataclasses.replace(local, writable=True), remote  # type: ignore[type-var]
 
 
 def force_sync(local: sn.Store, remote: sn.Store) -> sn.Synced:

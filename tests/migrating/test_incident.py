@@ -15,8 +15,9 @@ from tests.migrating.scene import COUNTS, INDEXES, catalogue, repair
 pytestmark = pytest.mark.skipif(not available(), reason="no PostgreSQL here")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def gone() -> Iterator[None]:
+    """One server for all of these demos; each has databases of its own."""
     yield
     homes.clear()
 
