@@ -6,47 +6,35 @@ has every row that differs from what both agreed on). The oracle keeps three dic
 
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 import syncnb as sn
 from tests.machines.oracles import Rows, merged
-from tests.machines.world import ALLOW, Machine, Row, drawn, folder, keys, sided, text_of, values
+from tests.machines.world import ALLOW, Pair, Row, cases, keys, values
 from tests.proof.counting import count
 
-DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a{any}, b{any})",)
 edits = st.tuples(
     keys, st.sampled_from("ab"), values, st.sampled_from(["set", "set", "set", "delete", "replace"])
 )
 POLICIES = {"push": sn.take_local, "pull": sn.take_remote}
 
 
-class Capturing(Machine):
+class Capturing(Pair):
+    ddl = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a{any}, b{any})",)
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = folder()
-        self.local = sided("sqlite", self.folder.name, "local.db", DDL)
-        self.remote = sided(self.engine, self.folder.name, "remote.db", DDL)
         self.agreed: Rows = {}
-
-    def teardown(self) -> None:
-        self.local.close()
-        self.remote.close()
-        self.folder.cleanup()
 
     @initialize(rows=st.lists(st.tuples(keys, values), max_size=3))
     def begin(self, rows: list[tuple[int, Any]]) -> None:
         for k, a in rows:
-            for side in (self.local, self.remote):
-                side.run("INSERT INTO t (k, a) VALUES (?, ?)", k, self._fit(a))
+            self.on_both("INSERT INTO t (k, a) VALUES (?, ?)", k, self.fit(a))
         sn.track(self.local.store)
         sn.agree(self.local.store, self.remote.store)
         assert self._sync("push").records == 0  # the audit; those after it read the touched keys alone
         self.agreed = self.local.state["t"]
-
-    def _fit(self, value: Any) -> Any:
-        return value if value is None or self.engine == "sqlite" else str(text_of(value))
 
     @rule(ours=st.lists(edits, max_size=3), theirs=st.lists(edits, max_size=3))
     def write(self, ours: list[Any], theirs: list[Any]) -> None:
@@ -56,10 +44,10 @@ class Capturing(Machine):
                 if how == "delete":
                     side.run("DELETE FROM t WHERE k = ?", k)
                 elif how == "replace":
-                    side.replace("t", f"k, {column}", k, self._fit(value))
+                    side.replace("t", f"k, {column}", k, self.fit(value))
                 else:
                     side.run("INSERT INTO t (k) VALUES (?)", k)
-                    side.run(f"UPDATE t SET {column} = ? WHERE k = ?", self._fit(value), k)
+                    side.run(f"UPDATE t SET {column} = ? WHERE k = ?", self.fit(value), k)
         self._captured()
 
     def _captured(self) -> None:
@@ -147,11 +135,4 @@ def put(rows: Rows, k: int, row: Row | None) -> None:
         rows[k] = row
 
 
-class CapturingPostgres(Capturing):
-    engine = "postgresql"
-
-
-TestCapturing = Capturing.TestCase
-TestCapturing.settings = drawn(3, 3)
-TestCapturingPostgres = pytest.mark.usefixtures("served")(CapturingPostgres.TestCase)
-TestCapturingPostgres.settings = drawn(2, 2)
+TestCapturing, TestCapturingPostgres = cases(Capturing, sqlite=(3, 3), postgresql=(2, 2))

@@ -6,19 +6,14 @@ is a no-op), 4 (undo is exact), 7 (a collision that was kept does not come back)
 
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 import syncnb as sn
 from tests.machines.oracles import shown
-from tests.machines.world import ALLOW, Machine, PostgresSide, Side, State, drawn, folder, sided
+from tests.machines.world import ALLOW, Pair, State, cases
 from tests.proof.counting import count
 
-DDL = (
-    "CREATE TABLE t (k INTEGER PRIMARY KEY, u VARCHAR(9) UNIQUE, v VARCHAR(9))",
-    "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t, s VARCHAR(9) NOT NULL, UNIQUE (t, s))",
-)
 NAMES = {"t": ["u", "v"], "c": ["t", "s"]}
 names = st.sampled_from(["a", "b", "c", "d", "e", None, "A", "é", "e\u0301", "a ", "", "NULL"])
 notes = st.sampled_from(["x", "y", None, ""])
@@ -26,22 +21,16 @@ texts = st.sampled_from(["p", "q", ""])
 Things = dict[Any, Any]
 
 
-class Colliding(Machine):
+class Colliding(Pair):
+    ddl = (
+        "CREATE TABLE t (k INTEGER PRIMARY KEY, u VARCHAR(9) UNIQUE, v VARCHAR(9))",
+        "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t, s VARCHAR(9) NOT NULL, UNIQUE (t, s))",
+    )
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = folder()
-        self.local = sided("sqlite", self.folder.name, "local.db", DDL)
-        self.remote = sided(self.engine, self.folder.name, "remote.db", DDL)
         self.runs: list[tuple[bool, sn.Report, State, State]] = []
         """Each with the side that it wrote, before and after."""
-
-    def teardown(self) -> None:
-        self.local.close()
-        self.remote.close()
-        self.folder.cleanup()
-
-    def _side(self, there: bool) -> Side | PostgresSide:
-        return self.remote if there else self.local
 
     @initialize(
         ours=st.lists(st.tuples(names, notes), max_size=4),
@@ -55,20 +44,20 @@ class Colliding(Machine):
     @rule(there=st.booleans(), u=names, v=notes)
     def add(self, there: bool, u: Any, v: Any) -> None:
         """Under the next number of its side."""
-        self._side(there).run("INSERT INTO t (k, u, v) SELECT coalesce(max(k), 0) + 1, ?, ? FROM t", u, v)
+        self.side(there).run("INSERT INTO t (k, u, v) SELECT coalesce(max(k), 0) + 1, ?, ? FROM t", u, v)
 
     def child(self, there: bool, u: Any, s: str) -> None:
-        side = self._side(there)
+        side = self.side(there)
         for (k,) in side.ask("SELECT k FROM t WHERE u = ?", u):
             side.run("INSERT INTO c (k, t, s) SELECT coalesce(max(k), 0) + 1, ?, ? FROM c", k, s)
 
     @rule(there=st.booleans(), u=names, to=names, v=notes)
     def rename(self, there: bool, u: Any, to: Any, v: Any) -> None:
-        self._side(there).run("UPDATE t SET u = ?, v = ? WHERE u = ?", to, v, u)
+        self.side(there).run("UPDATE t SET u = ?, v = ? WHERE u = ?", to, v, u)
 
     def exchange(self, there: bool, number: int) -> None:
         """So many rows pass their names on in a circle."""
-        side = self._side(there)
+        side = self.side(there)
         rows = side.ask("SELECT k, u FROM t WHERE u IS NOT NULL ORDER BY k")[:number]
         for k, _ in rows:
             side.run("UPDATE t SET u = NULL WHERE k = ?", k)
@@ -78,7 +67,7 @@ class Colliding(Machine):
     @rule(there=st.booleans(), by_key=st.booleans(), keep=st.sampled_from(["keep_both", "keep_both", None]))
     def repair(self, there: bool, by_key: bool, keep: str | None) -> None:
         """By names, where ids mean nothing; or by ids, where names are values like others."""
-        own, other = self._side(there), self._side(not there)
+        own, other = self.side(there), self.side(not there)
         before, source = own.state, other.state
         p = self._drawn(there, by_key, keep)
         r = sn.apply(p, own.store, allow=ALLOW, progress=False)
@@ -127,7 +116,7 @@ class Colliding(Machine):
         told: dict[str, Any] = {"key": {"t": ["k"], "c": ["k"]}} if by_key else {"ids": "meaningless"}
         d = sn.diff(self.local.store, self.remote.store, progress=False, base=False, **told)
         return sn.plan(
-            d, into=self._side(there).store, resolve=sn.take_local if there else sn.take_remote,
+            d, into=self.side(there).store, resolve=sn.take_local if there else sn.take_remote,
             deletes=by_key, collisions=None if by_key else keep,
         )  # fmt: skip
 
@@ -158,7 +147,7 @@ class Colliding(Machine):
     @rule()
     def undo(self) -> None:
         there, r, before, after = self.runs.pop()
-        own = self._side(there)
+        own = self.side(there)
         if own.state != after:
             return
         undone = sn.apply(sn.undo(r, own.store), own.store, allow=ALLOW, progress=False)
@@ -177,11 +166,4 @@ def things(state: State) -> Things:
     return found
 
 
-class CollidingPostgres(Colliding):
-    engine = "postgresql"
-
-
-TestColliding = Colliding.TestCase
-TestColliding.settings = drawn(4, 4)
-TestCollidingPostgres = pytest.mark.usefixtures("served")(CollidingPostgres.TestCase)
-TestCollidingPostgres.settings = drawn(2, 4)
+TestColliding, TestCollidingPostgres = cases(Colliding, sqlite=(4, 4), postgresql=(2, 4))

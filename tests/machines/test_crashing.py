@@ -11,16 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 import syncnb as sn
 from tests.machines.oracles import Rows, merged, shown
-from tests.machines.world import ALLOW, Machine, State, drawn, folder, keys, raising, sided, text_of, values
+from tests.machines.world import ALLOW, Pair, State, cases, keys, raising, values
 from tests.proof.counting import count
 
-DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a{any}, b{any})",)
 NAMES = {"t": ["a", "b"]}
 UNWRITTEN = ("settling", "run-begun", "staged", "written", "marked", "before-commit")
 POINTS = (*UNWRITTEN, "after-commit")
@@ -31,26 +29,19 @@ edits = st.tuples(st.booleans(), keys, st.sampled_from("ab"), values)
 meddlings = st.one_of(st.none(), edits, edits)
 
 
-class Crashing(Machine):
+class Crashing(Pair):
+    ddl = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a{any}, b{any})",)
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = folder()
-        self.local = sided("sqlite", self.folder.name, "local.db", DDL)
-        self.remote = sided(self.engine, self.folder.name, "remote.db", DDL)
         self.agreed: Rows = {}
         self.runs: list[tuple[sn.Report, State, State]] = []
         """Each with the remote before and after."""
 
-    def teardown(self) -> None:
-        self.local.close()
-        self.remote.close()
-        self.folder.cleanup()
-
     @initialize(rows=st.lists(st.tuples(keys, values), max_size=3))
     def begin(self, rows: list[tuple[int, Any]]) -> None:
         for k, a in rows:
-            for side in (self.local, self.remote):
-                side.run("INSERT INTO t (k, a) VALUES (?, ?)", k, self._fit(a))
+            self.on_both("INSERT INTO t (k, a) VALUES (?, ?)", k, self.fit(a))
         sn.track(self.local.store)
         sn.agree(self.local.store, self.remote.store)
         self.agreed = self.local.state["t"]
@@ -59,16 +50,13 @@ class Crashing(Machine):
     def write(self, edit: tuple[bool, int, str, Any]) -> None:
         """Somebody sets a cell, of a new row where there is none."""
         there, k, column, value = edit
-        side = self.remote if there else self.local
+        side = self.side(there)
         side.run("INSERT INTO t (k) VALUES (?)", k)
-        side.run(f"UPDATE t SET {column} = ? WHERE k = ?", self._fit(value), k)
+        side.run(f"UPDATE t SET {column} = ? WHERE k = ?", self.fit(value), k)
 
     @rule(there=st.booleans(), k=keys)
     def delete(self, there: bool, k: int) -> None:
-        (self.remote if there else self.local).run("DELETE FROM t WHERE k = ?", k)
-
-    def _fit(self, value: Any) -> Any:
-        return value if value is None or self.engine == "sqlite" else str(text_of(value))
+        self.side(there).run("DELETE FROM t WHERE k = ?", k)
 
     @rule(point=points, how=hows, meddling=meddlings)
     def an_apply_dies(self, point: str, how: str, meddling: Any) -> None:
@@ -204,11 +192,4 @@ def one(k: int, row: Any) -> Rows:
     return {} if row is None else {k: row}
 
 
-class CrashingPostgres(Crashing):
-    engine = "postgresql"
-
-
-TestCrashing = Crashing.TestCase
-TestCrashing.settings = drawn(3, 2)
-TestCrashingPostgres = pytest.mark.usefixtures("served")(CrashingPostgres.TestCase)
-TestCrashingPostgres.settings = drawn(2, 2)
+TestCrashing, TestCrashingPostgres = cases(Crashing, sqlite=(3, 2), postgresql=(2, 2))

@@ -1,6 +1,6 @@
 """Columns, rules and indexes are added and taken back while others write: every row survives, and the catalogue comes back.
 
-The oracle reads rows and definitions from SQLite itself, and keeps what it saw before each run. Invariants: 1 (no row or value is lost
+The oracle reads rows and definitions from the database itself, and keeps what it saw before each run. Invariants: 1 (no row or value is lost
 but what is allowed as lossy), 3 (again is a no-op), 4 (undo brings back each definition by its text), 6 (applied, or nothing has changed).
 """
 
@@ -10,17 +10,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 import syncnb as sn
-from tests.machines.world import Machine, Side, drawn, folder, keys, typed, values
+from tests.machines.world import Machine, cases, keys, typed, values
 from tests.proof.counting import count
 
-DDL = (
-    "CREATE TABLE t (k INTEGER PRIMARY KEY, u, v TEXT, n INTEGER DEFAULT 7, CHECK (n > 0)) -- kept",
-    "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t ON DELETE CASCADE, s)",
-    "CREATE TABLE log (k INTEGER PRIMARY KEY, said TEXT)",
+TABLES = (
+    "CREATE TABLE t (k INTEGER PRIMARY KEY, u{any}, v TEXT, n INTEGER DEFAULT 7, CHECK (n > 0)) -- kept",
+    "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t ON DELETE CASCADE, s{any})",
+    "CREATE TABLE log (k {number}, said TEXT)",
     "CREATE INDEX plain ON t (v)",
-    "CREATE TRIGGER told AFTER DELETE ON t BEGIN INSERT INTO log (said) VALUES ('gone ' || OLD.k); END",
     "CREATE VIEW w AS SELECT k, u FROM t",
 )
+TRIGGERS = {
+    "sqlite": (
+        "CREATE TRIGGER told AFTER DELETE ON t BEGIN INSERT INTO log (said) VALUES ('gone ' || OLD.k); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN INSERT INTO public.log (said) VALUES ('gone ' || OLD.k); RETURN NULL; END$$",
+        "CREATE TRIGGER told AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION tell()",
+    ),
+}
 STEPS: dict[str, Any] = {
     "a column": [sn.remedy("add_column", "t", "x", type="TEXT")],
     "a column that is filled": [sn.remedy("add_column", "t", "y", type="TEXT"), sn.remedy("backfill", "t", "y", source="v")],
@@ -30,31 +39,50 @@ STEPS: dict[str, Any] = {
     "not null": [sn.remedy("not_null", "t", "u")],
     "two at once": [sn.remedy("not_null", "c", "t"), sn.remedy("unique", "c", ("t", "s"), name="one s")],
 }  # fmt: skip
-SEEN = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE tbl_name IN ('t', 'c', 'log', 'w') ORDER BY 1, 2"
+SEEN = {
+    "sqlite": "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE tbl_name IN ('t', 'c', 'log', 'w') ORDER BY 1, 2",
+    "postgresql": """
+SELECT 'column', attrelid::regclass::text, attname::text, format_type(atttypid, atttypmod) || ' ' || attnotnull || ' '
+    || coalesce((SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = attrelid AND adnum = attnum), '')
+FROM pg_attribute WHERE attrelid IN ('t'::regclass, 'c'::regclass, 'log'::regclass, 'w'::regclass) AND attnum > 0 AND NOT attisdropped
+UNION ALL SELECT 'rule', conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) || ' ' || convalidated
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL SELECT 'index', indrelid::regclass::text, indexrelid::regclass::text, pg_get_indexdef(indexrelid) || ' ' || indisvalid
+FROM pg_index WHERE indrelid IN ('t'::regclass, 'c'::regclass, 'log'::regclass)
+UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname::text, pg_get_triggerdef(oid) || ' ' || tgenabled::text
+FROM pg_trigger WHERE NOT tgisinternal AND tgrelid IN ('t'::regclass, 'c'::regclass, 'log'::regclass)
+UNION ALL SELECT 'view', 'w', '', pg_get_viewdef('w'::regclass) ORDER BY 1, 2, 3, 4
+""",
+}
+SOUND = {
+    "sqlite": {"PRAGMA foreign_key_check": [], "PRAGMA integrity_check": [("ok",)]},
+    "postgresql": {
+        "SELECT conname FROM pg_constraint WHERE NOT convalidated": [],
+        "SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid": [],
+    },
+}
+"""What a database says where nothing is half done."""
 Rows = dict[str, dict[Any, dict[str, Any]]]
 
 
 class Migrating(Machine):
     def __init__(self) -> None:
+        number = "INTEGER PRIMARY KEY" if self.engine == "sqlite" else "SERIAL PRIMARY KEY"
+        tables = (statement.replace("{number}", number) for statement in TABLES)
+        self.ddl = (*tables, *TRIGGERS[self.engine])
         super().__init__()
-        self.folder = folder()
-        self.side = Side(self.folder.name, "one.db", DDL)
         self.runs: list[tuple[sn.Report, list[Any], list[Any], Rows]] = []
         """Each with the catalogue before and after, and the rows after."""
 
-    def teardown(self) -> None:
-        self.side.close()
-        self.folder.cleanup()
-
     @property
     def catalogue(self) -> list[Any]:
-        return self.side.connection.execute(SEEN).fetchall()
+        return self.remote.ask(SEEN[self.engine])
 
     @property
     def rows(self) -> Rows:
         found: Rows = {}
         for table in ("t", "c", "log"):
-            cursor = self.side.connection.execute(f"SELECT * FROM {table}")
+            cursor = self.remote.connection.execute(f"SELECT * FROM {table}")
             names = [column[0] for column in cursor.description]
             found[table] = {row[0]: dict(zip(names, map(typed, row), strict=True)) for row in cursor}
         return found
@@ -62,8 +90,8 @@ class Migrating(Machine):
     @initialize(rows=st.lists(st.tuples(keys, values, values), max_size=5))
     def fill(self, rows: list[tuple[int, Any, Any]]) -> None:
         for k, u, v in rows:
-            self.side.run("INSERT INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
-            self.side.run("INSERT INTO c VALUES (?, ?, ?)", 10 + k, k, u)
+            self.remote.run("INSERT INTO t (k, u, v) VALUES (?, ?, ?)", k, u, v)
+            self.remote.run("INSERT INTO c VALUES (?, ?, ?)", 10 + k, k, u)
 
     @rule(
         k=keys, u=values, v=values, n=st.integers(0, 9), how=st.sampled_from(["insert", "update", "delete"])
@@ -71,31 +99,34 @@ class Migrating(Machine):
     def edit(self, k: int, u: Any, v: Any, n: int, how: str) -> None:
         """Somebody else writes; the CHECK of the table holds at all times."""
         if how == "delete":
-            self.side.run("DELETE FROM t WHERE k = ?", k)
+            self.remote.run("DELETE FROM t WHERE k = ?", k)
         elif how == "update":
-            took = self.side.run("UPDATE t SET u = ?, v = ?, n = ? WHERE k = ?", u, v, n, k)
+            took = self.remote.run("UPDATE t SET u = ?, v = ?, n = ? WHERE k = ?", u, v, n, k)
             assert n or not took or k not in self.rows["t"], "the CHECK was lost"
         else:
-            assert not self.side.run("INSERT INTO t (k, u, v, n) VALUES (?, ?, ?, 0)", k, u, v), (
+            assert not self.remote.run("INSERT INTO t (k, u, v, n) VALUES (?, ?, ?, 0)", k, u, v), (
                 "the CHECK was lost"
             )
-            self.side.run("INSERT INTO t (k, u, v, n) VALUES (?, ?, ?, ?)", k, u, v, n + 1)
+            self.remote.run("INSERT INTO t (k, u, v, n) VALUES (?, ?, ?, ?)", k, u, v, n + 1)
+
+    def _columns(self) -> list[str]:
+        return [column[0] for column in self.remote.connection.execute("SELECT * FROM t").description]
 
     @rule(k=keys, value=values, column=st.sampled_from("xy"))
     def fill_the_new_column(self, k: int, value: Any, column: str) -> None:
-        if column in [row[1] for row in self.side.connection.execute("PRAGMA table_info(t)")]:
-            self.side.run(f"UPDATE t SET {column} = ? WHERE k = ?", value, k)
+        if column in self._columns():
+            self.remote.run(f"UPDATE t SET {column} = ? WHERE k = ?", value, k)
 
     @rule(what=st.sampled_from(sorted(STEPS)), drift=st.one_of(st.none(), st.tuples(keys, values)))
     def migrate(self, what: str, drift: tuple[int, Any] | None) -> None:
         """Drawn, then perhaps written to by somebody, then applied, twice."""
-        store = self.side.store
+        store = self.remote.store
         try:
             p = sn.migrate(store, STEPS[what])
         except sn.PlanError:
             return
         if drift:
-            self.side.run("UPDATE t SET u = ?, v = u WHERE k = ?", drift[1], drift[0])
+            self.remote.run("UPDATE t SET u = ?, v = u WHERE k = ?", drift[1], drift[0])
         before, catalogue = self.rows, self.catalogue
         try:
             r = sn.apply(p, store, allow=allowed(p), progress=False)
@@ -119,7 +150,7 @@ class Migrating(Machine):
         assert (again.status, self.rows, self.catalogue) == ("already applied", after, now)
 
     def _holds(self, what: str) -> None:
-        """What the migration promised, asked of SQLite."""
+        """What the migration promised, asked of the database."""
         sql = {
             "a unique rule": "SELECT u FROM t WHERE u IS NOT NULL GROUP BY u HAVING count(*) > 1",
             "a partial rule": "SELECT v FROM t WHERE n > 7 AND v IS NOT NULL GROUP BY v HAVING count(*) > 1",
@@ -127,9 +158,8 @@ class Migrating(Machine):
             "a column that is filled": "SELECT 1 FROM t WHERE y IS NULL AND v IS NOT NULL",
             "a column": "SELECT 1 FROM t WHERE x IS NOT NULL",
         }.get(what)
-        assert sql is None or self.side.connection.execute(sql).fetchall() == []
-        assert self.side.connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        assert self.side.connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert sql is None or self.remote.ask(sql) == []
+        assert {query: self.remote.ask(query) for query in SOUND[self.engine]} == SOUND[self.engine]
 
     @precondition(lambda self: self.runs)
     @rule(back=st.integers(1, 3), lossy=st.booleans())
@@ -137,7 +167,7 @@ class Migrating(Machine):
         at = len(self.runs) - min(back, len(self.runs))
         r, before, after, wrote = self.runs[at]
         rows, catalogue = self.rows, self.catalogue
-        store = self.side.store
+        store = self.remote.store
         try:
             p = sn.undo(r, store)
         except sn.PlanError as problem:
@@ -190,5 +220,4 @@ def without_nulls(rows: Rows, where: Rows) -> Rows:
     }
 
 
-TestMigrating = Migrating.TestCase
-TestMigrating.settings = drawn(20, 8)
+TestMigrating, TestMigratingPostgres = cases(Migrating, sqlite=(20, 8), postgresql=(3, 5))

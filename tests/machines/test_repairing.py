@@ -6,49 +6,29 @@ refused), 6 (applied or refused, and refused just where the oracle foresees it).
 
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 import syncnb as sn
 from tests.machines.oracles import foreseen, shown
-from tests.machines.world import (
-    ALLOW,
-    Machine,
-    PostgresSide,
-    Side,
-    State,
-    drawn,
-    folder,
-    keys,
-    sided,
-    typed,
-    values,
-)
+from tests.machines.world import ALLOW, Pair, PostgresSide, Side, State, cases, keys, typed, values
 from tests.proof.counting import count
 
-DDL = (
-    "CREATE TABLE t (k INTEGER PRIMARY KEY, u TEXT UNIQUE, v{any}, n INTEGER DEFAULT 7)",
-    "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t ON DELETE CASCADE, s{any})",
-)
 POLICIES = {"local": sn.take_local, "remote": sn.take_remote, "insert only": sn.insert_only, "nobody": None}
 
 
-class Repairing(Machine):
+class Repairing(Pair):
+    ddl = (
+        "CREATE TABLE t (k INTEGER PRIMARY KEY, u TEXT UNIQUE, v{any}, n INTEGER DEFAULT 7)",
+        "CREATE TABLE c (k INTEGER PRIMARY KEY, t INTEGER REFERENCES t ON DELETE CASCADE, s{any})",
+    )
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = folder()
-        self.local = sided("sqlite", self.folder.name, "local.db", DDL)
-        self.remote = sided(self.engine, self.folder.name, "remote.db", DDL)
         self.plans: list[tuple[sn.Plan, State]] = []
         """Each with the remote as it was when it was drawn."""
         self.runs: list[tuple[sn.Report, sn.Plan, State, State]] = []
         """Each with the remote before and after."""
-
-    def teardown(self) -> None:
-        self.local.close()
-        self.remote.close()
-        self.folder.cleanup()
 
     @initialize(rows=st.lists(st.tuples(keys, values, values), max_size=4), same=st.booleans())
     def fill(self, rows: list[tuple[int, Any, Any]], same: bool) -> None:
@@ -65,7 +45,7 @@ class Repairing(Machine):
         how=st.sampled_from(["insert", "update", "replace", "delete"]),
     )
     def edit(self, there: bool, k: int, u: Any, v: Any, how: str) -> None:
-        self._edit(self.remote if there else self.local, k, u, v, how)
+        self._edit(self.side(there), k, u, v, how)
 
     def _edit(self, side: Side | PostgresSide, k: int, u: Any, v: Any, how: str) -> None:
         if how == "delete":
@@ -79,7 +59,7 @@ class Repairing(Machine):
 
     @rule(there=st.booleans(), k=keys, t=keys, s=values)
     def child(self, there: bool, k: int, t: int, s: Any) -> None:
-        side = self.remote if there else self.local
+        side = self.side(there)
         side.run("INSERT INTO c VALUES (?, ?, ?)", k, t, s) or side.run(
             "UPDATE c SET t = ?, s = ? WHERE k = ?", t, s, k
         )
@@ -176,11 +156,4 @@ def gone(child: tuple[Any, ...], now: State, found: State) -> bool:
     return child[0] in parents
 
 
-class RepairingPostgres(Repairing):
-    engine = "postgresql"
-
-
-TestRepairing = Repairing.TestCase
-TestRepairing.settings = drawn(25, 10)
-TestRepairingPostgres = pytest.mark.usefixtures("served")(RepairingPostgres.TestCase)
-TestRepairingPostgres.settings = drawn(2, 6)
+TestRepairing, TestRepairingPostgres = cases(Repairing, sqlite=(25, 10), postgresql=(2, 6))

@@ -6,38 +6,26 @@ both have had), 7 (one round, and both are the same; a second and a third write 
 
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 import syncnb as sn
 from tests.machines.oracles import Rows, merged
-from tests.machines.world import ALLOW, Machine, Row, drawn, folder, keys, sided, text_of, values
+from tests.machines.world import ALLOW, Pair, cases, keys, values
 from tests.proof.counting import count
 
-DDL = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a{any}, b{any}, n INTEGER DEFAULT 7)",)
 
+class Syncing(Pair):
+    ddl = ("CREATE TABLE t (k INTEGER PRIMARY KEY, a{any}, b{any}, n INTEGER DEFAULT 7)",)
 
-class Syncing(Machine):
     def __init__(self) -> None:
         super().__init__()
-        self.folder = folder()
-        self.local = sided("sqlite", self.folder.name, "local.db", DDL)
-        self.remote = sided(self.engine, self.folder.name, "remote.db", DDL)
         self.agreed: Rows = {}
-        self.held: set[tuple[int, Row]] = set()
-        """Every row that both sides have ever held."""
-
-    def teardown(self) -> None:
-        self.local.close()
-        self.remote.close()
-        self.folder.cleanup()
 
     @initialize(tracked=st.booleans(), rows=st.lists(st.tuples(keys, values), max_size=3))
     def begin(self, tracked: bool, rows: list[tuple[int, Any]]) -> None:
         for k, a in rows:
-            for side in (self.local, self.remote):
-                side.run("INSERT INTO t (k, a) VALUES (?, ?)", k, self._fit(a))
+            self.on_both("INSERT INTO t (k, a) VALUES (?, ?)", k, self.fit(a))
         if tracked:
             sn.track(self.local.store)
         sn.agree(self.local.store, self.remote.store)
@@ -45,24 +33,20 @@ class Syncing(Machine):
 
     @rule(there=st.booleans(), k=keys, column=st.sampled_from("ab"), value=values)
     def update(self, there: bool, k: int, column: str, value: Any) -> None:
-        side = self.remote if there else self.local
-        side.run(f"UPDATE t SET {column} = ? WHERE k = ?", self._fit(value), k)
+        side = self.side(there)
+        side.run(f"UPDATE t SET {column} = ? WHERE k = ?", self.fit(value), k)
 
     @rule(there=st.booleans(), k=keys, a=values, b=values, how=st.sampled_from(["insert", "replace"]))
     def insert(self, there: bool, k: int, a: Any, b: Any, how: str) -> None:
-        side = self.remote if there else self.local
+        side = self.side(there)
         if how == "replace":
-            side.replace("t", "k, a, b", k, self._fit(a), self._fit(b))
+            side.replace("t", "k, a, b", k, self.fit(a), self.fit(b))
         else:
-            side.run("INSERT INTO t (k, a, b) VALUES (?, ?, ?)", k, self._fit(a), self._fit(b))
-
-    def _fit(self, value: Any) -> Any:
-        """PostgreSQL has no column for whatever comes: text, then, on both sides."""
-        return value if value is None or self.engine == "sqlite" else str(text_of(value))
+            side.run("INSERT INTO t (k, a, b) VALUES (?, ?, ?)", k, self.fit(a), self.fit(b))
 
     @rule(there=st.booleans(), k=keys)
     def delete(self, there: bool, k: int) -> None:
-        (self.remote if there else self.local).run("DELETE FROM t WHERE k = ?", k)
+        self.side(there).run("DELETE FROM t WHERE k = ?", k)
 
     @rule(local_wins=st.booleans())
     def sync(self, local_wins: bool) -> None:
@@ -103,11 +87,4 @@ class Syncing(Machine):
         }
 
 
-class SyncingPostgres(Syncing):
-    engine = "postgresql"
-
-
-TestSyncing = Syncing.TestCase
-TestSyncing.settings = drawn(10, 8)
-TestSyncingPostgres = pytest.mark.usefixtures("served")(SyncingPostgres.TestCase)
-TestSyncingPostgres.settings = drawn(2, 3)
+TestSyncing, TestSyncingPostgres = cases(Syncing, sqlite=(5, 6), postgresql=(2, 3))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
@@ -19,8 +20,8 @@ from syncnb import failpoints
 from tests.proof.counting import count
 
 __all__ = [
-    "ALLOW", "Machine", "PostgresSide", "Row", "Side", "State", "drawn", "folder", "keys", "nasty", "plain", "raising",
-    "sided", "text_of", "typed", "values",
+    "ALLOW", "Machine", "Pair", "PostgresSide", "Row", "Side", "State", "cases", "keys", "nasty", "plain", "raising", "text_of",
+    "typed", "values",
 ]  # fmt: skip
 
 ALLOW = ("deletes", "cascades", "many_changes", "lossy")
@@ -52,17 +53,6 @@ def drawn(examples: int, steps: int) -> settings:
     )
 
 
-class Machine(RuleBasedStateMachine):
-    """Counts what it does."""
-
-    engine = "sqlite"
-    """Of the remote; the local is a SQLite file always."""
-
-    @invariant()
-    def one_more(self) -> None:
-        count("steps of machines")
-
-
 class Side:
     """One SQLite file, changed and read without syncnb."""
 
@@ -85,7 +75,11 @@ class Side:
 
     @property
     def store(self) -> sn.Store:
-        return sn.connect(self.path, writable=True)
+        return self.zoned(None)
+
+    def zoned(self, zone: str | None) -> sn.Store:
+        """As a store whose stamps are of that zone."""
+        return sn.connect(self.path, writable=True, timezone=zone)
 
     def run(self, statement: str, *bound: Any) -> bool:
         """Whether the database took it."""
@@ -126,7 +120,9 @@ class PostgresSide:
 
     def __init__(self, ddl: tuple[str, ...]) -> None:
         self.url = SERVER["url"]
-        self.connection = psycopg.connect(self.url, autocommit=True)
+        self.connection = psycopg.connect(
+            self.url, autocommit=True, prepare_threshold=None
+        )  # tables are altered
         self.connection.execute("SET client_min_messages = warning")
         self.connection.execute("DROP SCHEMA IF EXISTS public, syncnb CASCADE")
         self.connection.execute("CREATE SCHEMA public")
@@ -137,7 +133,10 @@ class PostgresSide:
 
     @property
     def store(self) -> sn.Store:
-        return sn.connect(self.url, writable=True)
+        return self.zoned(None)
+
+    def zoned(self, zone: str | None) -> sn.Store:
+        return sn.connect(self.url, writable=True, timezone=zone)
 
     def run(self, statement: str, *bound: Any) -> bool:
         try:
@@ -185,6 +184,57 @@ def sided(engine: str, home: str, name: str, ddl: tuple[str, ...]) -> Side | Pos
     return Side(home, name, made) if engine == "sqlite" else PostgresSide(made)
 
 
+class Machine(RuleBasedStateMachine):
+    """A database that is made anew for each example; what it does is counted."""
+
+    engine = "sqlite"
+    """Of the remote; the local of a pair is a SQLite file always."""
+    ddl: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory(prefix="sn-machine-")
+        self.remote = sided(self.engine, self.folder.name, "remote.db", self.ddl)
+
+    def teardown(self) -> None:
+        self.remote.close()
+        self.folder.cleanup()
+
+    @invariant()
+    def one_more(self) -> None:
+        count("steps of machines")
+
+
+class Pair(Machine):
+    """Two of them, of the same tables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.local = sided("sqlite", self.folder.name, "local.db", self.ddl)
+
+    def teardown(self) -> None:
+        self.local.close()
+        super().teardown()
+
+    def side(self, there: bool) -> "Side | PostgresSide":
+        return self.remote if there else self.local
+
+    def on_both(self, statement: str, *bound: Any) -> None:
+        for side in (self.local, self.remote):
+            side.run(statement, *bound)
+
+    def fit(self, value: Any) -> Any:
+        """PostgreSQL has no column for whatever comes: text, then, on both sides."""
+        return value if value is None or self.engine == "sqlite" else str(text_of(value))
+
+
+def cases(machine: type[Machine], *, sqlite: tuple[int, int], postgresql: tuple[int, int]) -> tuple[Any, Any]:
+    """Its tests with a remote of either engine, each with so many examples of so many steps."""
+    served = type(f"{machine.__name__}Postgres", (machine,), {"engine": "postgresql"})
+    machine.TestCase.settings, served.TestCase.settings = drawn(*sqlite), drawn(*postgresql)
+    return machine.TestCase, pytest.mark.usefixtures("served")(served.TestCase)
+
+
 def text_of(value: Any) -> Any:
     """What a column of text of PostgreSQL may hold of it; keys and other whole numbers stay."""
     if isinstance(value, int) and abs(value) < 2**31:
@@ -195,11 +245,6 @@ def text_of(value: Any) -> Any:
 def typed(value: Any) -> tuple[str, str]:
     """1, 1.0 and '1' are three; so are 0.0 and -0.0."""
     return type(value).__name__, repr(value)
-
-
-def folder() -> "tempfile.TemporaryDirectory[str]":
-    """Where the files of one example are."""
-    return tempfile.TemporaryDirectory(prefix="sn-machine-")
 
 
 @contextmanager
