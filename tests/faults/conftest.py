@@ -7,6 +7,7 @@ import pytest
 from tests.databases import Workbench
 from tests.faults.places import Place
 from tests.faults.table import FAULTS, NOT_PROVED
+from tests.proof.counting import MOST, count
 
 NUMBER = "fault"
 
@@ -42,6 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     proved = {number for number, _ in passed if {(number, True), (number, False)} <= passed} - spoilt
     terminalreporter.section("faults")
     terminalreporter.line(f"{len(proved)} of {len(FAULTS)} faults proved")
+    count(f"{MOST}faults proved", len(proved))
     for number, one in FAULTS.items():
         if number not in proved:
             why = "a test failed" if number in spoilt else NOT_PROVED.get(number, "no test ran")

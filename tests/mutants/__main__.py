@@ -6,6 +6,7 @@ import sys
 
 from tests.mutants.planting import Verdict, unmodified, verdicts
 from tests.mutants.table import MUTANTS
+from tests.proof.counting import count, silent
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,12 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen:
         asked.error("no mutant has such a name")
     load()
-    bad = 0
-    if not told.no_base:
-        bad += not show(unmodified(chosen))
-    caught = 0
-    for verdict in verdicts(chosen, told.workers):
-        caught += show(verdict)
+    bad = caught = 0
+    with silent():  # what a broken build does is no figure
+        if not told.no_base:
+            bad += not show(unmodified(chosen))
+        for verdict in verdicts(chosen, told.workers):
+            caught += show(verdict)
+    count("mutants planted", len(chosen))
+    count("mutants noticed", caught)
     print(f"{caught} of {len(chosen)} mutants noticed")
     return int(bool(bad) or caught < len(chosen))
 

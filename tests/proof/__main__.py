@@ -1,34 +1,38 @@
-"""Round after round of machines, fuzz, races, faults and mutants; figures that a later call goes on from."""
+"""Round after round of machines, fuzz, races, faults and mutants; figures that a later call goes on from.
+
+A round that has begun comes to its end, which is a matter of minutes; Ctrl-C gives it up, and prints the figures.
+"""
 
 import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.proof.counting import FILE, SEED, added
+from tests.proof.counting import FILE, KEPT, SEED, added
 from tests.proof.figures import ROOT, commit, sheet
 from tests.proof.jobs import JOBS, Figures, Job
 
-FAULTS = re.compile(r"\d+ of \d+ faults proved")
 SUMMARY = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 WORDS = ("lossy:", "covered:", "MISSED")
 """Begin the lines that a job says besides its figures."""
 
 HANGS = 1800.0
-"""Seconds after which a job is taken to hang."""
+"""Seconds after which a round is taken to hang."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until the time is over; 1 where anything failed."""
     asked = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__)
-    asked.add_argument("--minutes", type=float, default=30)
+    asked.add_argument("--minutes", type=float, default=30, help="no round begins after them")
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument(
         "--state",
@@ -40,86 +44,97 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told = asked.parse_args(arguments)
     known = _known(told.state, told.seed)
     until = time.monotonic() + 60 * told.minutes
-    for job, seed in _waiting(known, told.seed, told.only):
-        left = until - time.monotonic()
-        if left < 5:
-            break
-        if not _run(job, seed, known[job.name], left):
-            print("  cut short, the time is over", flush=True)
-            break
-        told.state.write_text(json.dumps(_content(known, told.seed), indent=1))
+    with suppress(KeyboardInterrupt):
+        for job, seed in _waiting(known, told.seed, told.only):
+            if time.monotonic() >= until:
+                break
+            _run(job, seed, known[job.name], _kept(told.state, told.seed))
+            told.state.write_text(json.dumps(_content(known, told.seed), indent=1))
     print("\n".join(sheet(known, told.seed)))
     return int(any(figures.failed for figures in known.values()))
 
 
 def _waiting(known: dict[str, Figures], seed: int, only: str) -> Iterator[tuple[Job, int]]:
-    """Each job once, in their order; then the one that is furthest from what a whole proof asks of it."""
+    """A round of each; then the rest of what is done once; then what is furthest from what a whole proof asks of it."""
     while True:
-        left = [job for job in JOBS if only in job.name and not (job.once and known[job.name].rounds)]
+        left = [
+            job
+            for job in JOBS
+            if only in job.name and not (job.once and known[job.name].rounds >= job.wanted)
+        ]
         if not left:
             return
-        job = min(left, key=lambda job: known[job.name].rounds / job.goal)
+        rounds = {job.name: known[job.name].rounds for job in left}
+        job = min(left, key=lambda job: (rounds[job.name] > 0, not job.once, rounds[job.name] / job.wanted))
         yield job, seed * 1_000_003 + known[job.name].rounds
 
 
-def _run(job: Job, seed: int, figures: Figures, seconds: float) -> bool:
-    """Whether it came to its end, or hangs; what it says goes to its figures."""
+def _run(job: Job, seed: int, figures: Figures, kept: Path) -> None:
+    """One round; what it says goes to its figures."""
     print(f"{job.name}: round {figures.rounds + 1}, seed {seed}", flush=True)
     since = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sn-proof-") as folder:
-        told = Path(folder) / "counts"
-        try:
-            done = _tested(job, seed, told, seconds)
-        except subprocess.TimeoutExpired:
-            if seconds < HANGS:
-                return False
-            figures.rounds, figures.failed = figures.rounds + 1, figures.failed + 1
-            figures.said.append(f"seed {seed}: it hangs")
-            return True
-        figures.counts = added(figures.counts, told.read_text() if told.exists() else "")
+        counts = Path(folder) / "counts"
+        code, told = _tested(job, figures.rounds, seed, {FILE: str(counts), KEPT: str(kept)}, Path(folder))
+        figures.counts = added(figures.counts, counts.read_text() if counts.exists() else "")
     figures.seconds += time.monotonic() - since
     figures.rounds += 1
-    counts = {what.removesuffix("s"): int(number) for number, what in SUMMARY.findall(done.stdout[-500:])}
+    _tell(job, seed, figures, code, told)
+
+
+def _tell(job: Job, seed: int, figures: Figures, code: int | None, told: str) -> None:
+    counts = {what.removesuffix("s"): int(number) for number, what in SUMMARY.findall(told[-500:])}
     figures.passed += counts.get("passed", 0)
     figures.skipped += counts.get("skipped", 0)
     figures.examples += job.examples * counts.get("passed", 0)
-    figures.said += FAULTS.findall(done.stdout) if job.name.startswith("faults") else []
-    figures.said += [line for line in done.stdout.splitlines() if line.startswith(WORDS)]
-    if job.name == "mutants":
-        figures.said += done.stdout.splitlines()[-1:]
-    if done.returncode:
+    lines = told.splitlines()
+    words = [line for line in lines if line.startswith(WORDS)]
+    if any(line.startswith("covered:") for line in words):  # of all groups so far
+        figures.said = [line for line in figures.said if not line.startswith("covered:")]
+    figures.said += words
+    if code is None:
+        figures.failed += 1
+        figures.said.append(f"seed {seed}: it hangs")
+    elif code:
         figures.failed += counts.get("failed", 0) + counts.get("error", 0) or 1
-        lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-        figures.said += [
-            f"seed {seed}: {line}"
-            for line in lines or (done.stderr + done.stdout).split("\n\n")[0].splitlines()[-1:]
-        ]
-    return True
+        failures = [line for line in lines if line.startswith(("FAILED", "ERROR"))] or lines[-1:]
+        figures.said += [f"seed {seed}: {line}" for line in failures]
 
 
-def _tested(job: Job, seed: int, told: Path, seconds: float) -> "subprocess.CompletedProcess[str]":
-    """What was said by its tests, run in a process of their own; what they count goes to `told`."""
+def _tested(job: Job, round_: int, seed: int, told: dict[str, str], folder: Path) -> tuple[int | None, str]:
+    """How its tests ended, None where they hang, and what they said; they run in a process of their own."""
     environment = {
         **os.environ,
+        **told,
         "PYTHONPATH": str(ROOT),
         "PYTHONHASHSEED": str(seed % 2**32),
         "SYNCNB_PROOF_ROUNDS": "2",
         SEED: str(seed),
     }
-    arguments = list(job.arguments)
-    if job.name != "mutants":  # what a broken build does is no figure
-        environment[FILE] = str(told)
+    arguments = list(job.parts[round_ % len(job.parts)])
     if job.examples:
         environment["SYNCNB_PROOF_EXAMPLES"] = str(job.examples)
         arguments.append(f"--hypothesis-seed={seed}")
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=min(seconds + 60, HANGS),
-    )
+    said = folder / "said"
+    with said.open("wb") as out:  # no pipe, which whoever outlives it would keep open
+        process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            code: int | None = process.wait(HANGS)
+        except BaseException as problem:
+            os.killpg(process.pid, signal.SIGKILL)  # and all that it has begun
+            process.wait()
+            if not isinstance(problem, subprocess.TimeoutExpired):
+                raise
+            code = None
+    return code, said.read_text("utf-8", "replace")
+
+
+def _kept(state: Path, seed: int) -> Path:
+    """Where a job finds again what it kept: of this seed and commit alone."""
+    return state.resolve().with_suffix(f".{seed}.{commit()}")
 
 
 def _known(path: Path, seed: int) -> dict[str, Figures]:

@@ -3,11 +3,16 @@
 import os
 import random
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["FILE", "MOST", "SEED", "added", "count", "draws", "share"]
+__all__ = ["FILE", "KEPT", "MOST", "SEED", "added", "count", "draws", "share", "silent"]
 
+OURS = "SYNCNB_PROOF_"
 FILE = "SYNCNB_PROOF_COUNTS"
+KEPT = "SYNCNB_PROOF_KEPT"
+"""Names the folder of what a job wants to find again in its next round."""
 SEED = "SYNCNB_PROOF_SEED"
 MOST = "most "
 """Begins the name of a figure of which the greatest counts, and not the sum."""
@@ -38,3 +43,13 @@ def share(number: int) -> int | None:
 def draws(seed: int) -> random.Random:
     """The same in each run of the suite, others in each round of the proof."""
     return random.Random(int(os.environ.get(SEED, seed)))
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """What runs in this block, also in other processes, does as the suite does, and counts nothing."""
+    told = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(OURS)}
+    try:
+        yield
+    finally:
+        os.environ.update(told)

@@ -7,15 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from syncnb.failpoints import POINTS
-from tests.proof.counting import added
+from tests.faults.table import FAULTS
+from tests.proof.counting import MOST, added
+from tests.proof.covering import GROUPS
 from tests.proof.jobs import MACHINES, Figures
 
 __all__ = ["ROOT", "commit", "sheet"]
 
 ROOT = Path(__file__).resolve().parents[2]
+BRANCHES = f"{MOST}branches of the engine"
 AT = "kills at "
 """Begins the name of a figure for each failpoint."""
-WRITING = (*(job.name for job in MACHINES), "kills", "races", "faults and cuts")
+KILLING = ("kills at each point", "kills at random", "kills of the server", "interrupts")
+WRITING = (*(job.name for job in MACHINES), *KILLING, "races", "faults", "cuts")
 """Jobs that fail where a row is lost, overwritten, or written twice."""
 
 
@@ -68,16 +72,16 @@ def zeros(known: Mapping[str, Figures], n: Counted) -> Iterator[str]:
         "deaths of an apply or undo, and what was left was right"
     )
     looks += n.of("repairs of colliding ids and names") + n.of("syncs one way, as three dicts said")
-    killed = kills(n) + n.of("interrupts at a named point") + n.of("kills of the server")
+    killed = kills(n) + interrupts(n) + n.of("kills of the server")
     yield "must be zero:"
     yield f"  {bad(*WRITING)} lost rows, unrecoverable overwrites and double applies, in {looks:,} writes, every row looked at"
-    yield f"  {bad('machine: crashes', 'kills')} violations after {killed:,} deaths"
+    yield f"  {bad('machine: crashes', *KILLING)} violations after {killed:,} deaths"
     cuts = [
         n.of("cuts at COMMIT, the verdict right"),
         n.of("cuts at a message or byte of a dialogue, the verdict right"),
     ]
     silent = n.of("peers that never answered again, the verdict right")
-    yield f"  {bad('faults and cuts')} wrong verdicts on {cuts[0]:,} cuts at COMMIT, {cuts[1]:,} within a dialogue, {silent:,} silent peers"
+    yield f"  {bad('cuts', 'faults')} wrong verdicts on {cuts[0]:,} cuts at COMMIT, {cuts[1]:,} within a dialogue, {silent:,} silent peers"
     yield f"  {n.of('records that a further sync wrote')} records that a third sync wrote"
     yield f"  {n.of('most changes that waited behind the sync after a death')} changes that still waited behind the sync after a death"
     yield f"  {n.of('texts that have the password')} of {n.of('texts that were searched for the password'):,} texts with the canary of a password"
@@ -92,8 +96,11 @@ def lines(known: Mapping[str, Figures], n: Counted) -> Iterator[str]:
     hit = [n.of(AT + point) for point in POINTS]
     undone = sum(number for what, number in n.items() if what.startswith("undos"))
     came, foreseen = n.of("refusals that came"), n.of("refusals that the oracle foresaw")
-    yield f"{examples:,} examples of {len(MACHINES)} machines, {n.of('steps of machines'):,} steps"
-    yield f"{kills(n):,} kills of a process, {n.of('interrupts at a named point'):,} interrupts, {n.of('kills of the server'):,} kills of the server"
+    drawn = sum(bool(known[job.name].examples) for job in MACHINES)
+    yield f"{n.of(MOST + 'faults proved')} of {len(FAULTS)} faults proved"
+    yield f"{n.of('mutants noticed')} of {n.of('mutants planted')} planted mutants noticed"
+    yield f"{examples:,} examples of {drawn} of {len(MACHINES)} machines, {n.of('steps of machines'):,} steps"
+    yield f"{kills(n):,} kills of a process, {interrupts(n):,} interrupts, {n.of('kills of the server'):,} kills of the server"
     yield f"{sum(1 for each in hit if each)} of {len(hit)} failpoints hit, {min(filter(None, hit), default=0)} times or more"
     yield f"{undone:,} undos, each exact, value by value (or refused, where somebody had written since)"
     yield f"{came:,} refusals, {foreseen:,} foreseen by the oracle"
@@ -101,15 +108,11 @@ def lines(known: Mapping[str, Figures], n: Counted) -> Iterator[str]:
     yield f"{n.of('deadlocks provoked'):,} deadlocks provoked, {n.of('deadlocks resolved'):,} resolved"
     types = n.of("types that went to SQLite and back")
     yield f"{n.of('types of which every value came back exactly')} of {types} types came back exactly, others as told below"
-    branches, taken = (
-        n.of("branches of the engine"),
-        n.of("branches of the engine that its tests take"),
+    branches, taken = n.of(BRANCHES), n.of(f"{BRANCHES} that its tests take")
+    groups = (
+        f"{n.of(f'{MOST}groups of tests by which branches were measured')} of {len(GROUPS)} groups of tests"
     )
-    yield (
-        f"{100 * taken / branches:.1f} % of {branches:,} branches of the engine"
-        if branches
-        else "branches: not measured"
-    )
+    yield f"{100 * taken / max(1, branches):.1f} % of {branches:,} branches of the engine are taken by {groups}"
     yield f"{n.of('most milliseconds until all was passed on after a death'):,} ms, at most, until all was passed on after a death"
     yield from (
         f"{number / 1000:,.1f} s for {what.partition(' for ')[2]}"
@@ -120,6 +123,10 @@ def lines(known: Mapping[str, Figures], n: Counted) -> Iterator[str]:
 def kills(n: Counted) -> int:
     """Of processes, at named points and at random."""
     return n.of("kills of a process at random") + sum(n.of(AT + point) for point in POINTS)
+
+
+def interrupts(n: Counted) -> int:
+    return n.of("interrupts at a named point") + n.of("interrupts at any moment of a diff or an apply")
 
 
 def commit() -> str:
