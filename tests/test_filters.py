@@ -12,7 +12,7 @@ import pytest
 
 import syncnb as sn
 from syncnb.embedded import available
-from syncnb.stores.filtering import pushed
+from syncnb.stores.filtering import pushed, whole_range
 from syncnb.values.raw import to_python
 from tests.databases import ENGINES, Workbench
 
@@ -177,3 +177,25 @@ def test_bad_conditions_are_refused_where_they_are_written() -> None:
         with pytest.raises(sn.SchemaError, match=told):
             make()
     assert str(~((a == 1) & b.isin(["x"])) | a.is_null()) == "(~((a == 1) & (b.isin(['x'])))) | (a.is_null())"
+
+
+RANGES: dict[str, tuple[sn.Condition, range | None]] = {
+    "from, before": ((sn.col("k") >= 3) & (sn.col("k") < 9), range(3, 9)),
+    "after, up to": ((sn.col("k") > 3) & (sn.col("k") <= 9), range(4, 10)),
+    "open below": (sn.col("k") <= -(2**63), range(-(2**63), -(2**63) + 1)),
+    "NULL, which there is none of": ((sn.col("k") < 9) | sn.col("k").is_null(), range(-(2**63), 9)),
+    "one": (sn.col("k") == 5, range(5, 6)),
+    "none": ((sn.col("k") > 9) & (sn.col("k") < 3), range(10, 3)),
+    "two ranges": ((sn.col("k") < 3) | (sn.col("k") > 9), None),
+    "another column": ((sn.col("k") > 3) & (sn.col("v") == 1), None),
+    "all but one": (sn.col("k") != 3, None),
+    "not": (~(sn.col("k") < 3), None),
+    "no whole number": (sn.col("k") > 1.5, None),
+    "true": (sn.col("k") == True, None),  # noqa: E712
+    "too large": (sn.col("k") < 2**63, None),
+}
+
+
+@pytest.mark.parametrize(("condition", "wanted"), RANGES.values(), ids=RANGES)
+def test_what_is_one_range_of_numbers(condition: sn.Condition, wanted: range | None) -> None:
+    assert whole_range(condition, "k") == wanted

@@ -132,9 +132,13 @@ def test_hashes_are_those_of_postgresql(pg: str) -> None:
 
 
 def cells(values: list[Raw], form: Form) -> Imaged:
-    kind = {Form.TEXT: Kind.TEXT, Form.BOOLEAN: Kind.BOOLEAN, Form.STAMP: Kind.TIMESTAMP}.get(
-        form, Kind.INTEGER
-    )
+    kinds = {
+        Form.TEXT: Kind.TEXT,
+        Form.BOOLEAN: Kind.BOOLEAN,
+        Form.STAMP: Kind.TIMESTAMP,
+        Form.DECIMAL: Kind.NUMERIC,
+    }
+    kind = kinds.get(form, Kind.INTEGER)
     return made(kind, kind, values, form)
 
 
@@ -143,6 +147,11 @@ ROWS: dict[str, tuple[Form, str, list[Raw]]] = {
     "whole numbers": (Form.INTEGER, "bigint", [0, 1, 2**32, -1, -(2**32), 2**63 - 1, -(2**63), None]),
     "small ones": (Form.SMALL, "integer", [0, 1, -1, 2**31 - 1, -(2**31), None]),
     "truth": (Form.BOOLEAN, "boolean", [0, 1, None]),
+    "decimals": (
+        Form.DECIMAL,
+        "numeric(15,4)",
+        [0, 12.5, -12.5, 1, -7, 99999999999, 1e10, 0.0001, -0.05, None],
+    ),
     "stamps": (
         Form.STAMP,
         "timestamp",
@@ -158,6 +167,7 @@ def test_rows_have_the_hashes_of_postgresql(pg: str, data: st.DataObject, seed: 
     names = data.draw(st.lists(st.sampled_from(sorted(ROWS)), min_size=1, max_size=2 * FLAGS))
     more = {Form.TEXT: st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30),
             Form.INTEGER: st.integers(-(2**63), 2**63 - 1), Form.SMALL: st.integers(-(2**31), 2**31 - 1),
+            Form.DECIMAL: st.integers(-(10**15) + 1, 10**15 - 1).map(lambda n: n / 10_000),
             Form.STAMP: st.datetimes().map(str)}  # fmt: skip
     columns = [
         data.draw(st.lists(st.sampled_from(values) | more.get(form, st.none()), min_size=3, max_size=3))
@@ -166,11 +176,13 @@ def test_rows_have_the_hashes_of_postgresql(pg: str, data: st.DataObject, seed: 
     forms = [ROWS[name][0] for name in names]
     ours = row_hashes([cells(values, form) for values, form in zip(columns, forms, strict=True)], [seed, 0])
     told = [
-        Column(f"c{at}", ROWS[name][1], Kind.TIMESTAMP if "stamps" in name else Kind.TEXT)
+        Column(
+            f"c{at}", ROWS[name][1], {"stamps": Kind.TIMESTAMP, "decimals": Kind.NUMERIC}.get(name, Kind.TEXT)
+        )
         for at, name in enumerate(names)
     ]
     made_there = [image_of(form, column) for form, column in zip(forms, told, strict=True)]
-    query = ", ".join(row_hash(forms, made_there, flags_of(told), each) for each in (seed, 0))
+    query = ", ".join(row_hash(forms, made_there, flags_of(told, forms), each) for each in (seed, 0))
     row = ", ".join(f"CAST(%s AS {column.type}) AS {column.name}" for column in told)
     with psycopg.connect(pg) as connection:
         for at in range(3):

@@ -504,6 +504,32 @@ def test_numbers_that_one_hash_cannot_tell_apart(bench: Workbench, one: str, oth
     assert by_digests(*sides).cell_counts == {"v": len(FOLDED), "w": len(FOLDED)}
 
 
+SHORT = [
+    ("5", "-5"), ("-5", "-5"), ("0", "0.00"), ("-0.0", "0"), ("12.5", "12.50"), ("12.5", "-12.50"), ("1e9", "1000000000"),
+    ("9e999", "'NaN'"), ("0.1", "'NaN'"), ("0.1", "0.10"), ("0.3", "0.30"), ("0.1 + 0.2", "0.30"), ("99999999999.99", "99999999999.99"),
+    ("12500", "1.25"), ("10000", "1"), ("NULL", "0"), ("NULL", "NULL"), ("x'31'", "1"), ("'1x'", "1"), ("4e15", "1"), ("9223372036854775807", "1"),
+]  # fmt: skip
+"""In SQLite and in PostgreSQL: its hash of numbers counts neither sign nor NaN."""
+CLOCKS = ["00:00:00", "00:00:00.5", "00:00:00.500", "00:00:00.123456", "00:00:00.120000", "00:00", "00:00:00.0", "23:59:59.000001"]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", [(), ("0044-03-15 00:00:00 BC",), (None,)], ids=["alike", "one odd", "NULL"])
+def test_short_decimals_and_stamps(bench: Workbench, odd: tuple[str | None, ...]) -> None:
+    """Which are the same, and which of them only by a rule."""
+    ddl = "CREATE TABLE t (k integer PRIMARY KEY, v numeric({}, 2), at timestamp)"
+    stamps = [f"'2026-01-01{sign}{clock}'" for clock in CLOCKS for sign in (" ", "T")] + ["'2026-01-01'", "'1969-12-31 10:00:00'"]  # fmt: skip
+    stamps += ["NULL" if text is None else f"'{text}'" for text in odd]
+    ours, theirs = (
+        [f"{n}, {SHORT[n % len(SHORT)][at]}, {stamps[n % len(stamps)]}" for n in range(len(stamps) * len(SHORT))]
+        for at in (0, 1)
+    )  # fmt: skip
+    local, remote = (
+        bench.sqlite(ddl.format(13), *rows("t", ours)),
+        bench.postgresql(ddl.format(13), *rows("t", theirs)),
+    )
+    assert by_digests(local, remote).cell_counts["v"] > 5 * len(stamps)
+
+
 @pytest.mark.parametrize(("local", "remote"), WITH_SERVER.values(), ids=WITH_SERVER)
 class TestCollisions:
     @pytest.mark.parametrize("which", ["the first hash", "the second hash"])

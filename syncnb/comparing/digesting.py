@@ -9,6 +9,7 @@ Nothing is said to be the same but by value or by step 4, and nothing to differ 
 fit (a kind of value without a common form, a key that nobody keeps unique) is `Unfit`, and goes the exact way.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from syncnb.values.rules import Side
 __all__ = ["compare_digests", "forms_for"]
 
 SMALL = {"smallint", "integer"}
+SHORT = re.compile(r"numeric\((?P<all>\d+),(?P<places>\d+)\)", re.ASCII)
 SIDES: tuple[Side, Side] = ("local", "remote")
 IN_BUCKET = 16
 """A bucket is to hold from so many rows to twice as many."""
@@ -82,9 +84,17 @@ def _form(pair: TablePair, at: int, postgres: Sequence[Side]) -> Form:
         raise Unfit(f"{column.name} has no form in which both sides could hash it ({kinds[0]}, {kinds[1]})")
     if form is Form.INTEGER and types <= SMALL and column not in pair.key:
         form = Form.SMALL
+    if form is Form.NUMBER and all(map(_is_short, types)):
+        form = Form.DECIMAL
     if column in pair.key and form not in KEY_FORMS:
         raise Unfit(f"the key column {column.name} has no such form ({kinds[0]}, {kinds[1]})")
     return form
+
+
+def _is_short(type_: str) -> bool:
+    """Whether it is numeric(p, s) with so few digits that a decimal is a whole number of ten-thousandths."""
+    found = SHORT.fullmatch(type_)
+    return found is not None and int(found["places"]) <= 4 and int(found["all"]) - int(found["places"]) <= 11
 
 
 def _of(pair: TablePair, side: Side) -> Table:

@@ -5,7 +5,7 @@ for the types that are there, lets through at least the same rows; else it is no
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,9 +17,10 @@ from syncnb.values.raw import Raw
 from syncnb.values.stamp_text import POSTGRES_INSTANT, stamp_text
 from syncnb.values.stamps import parse_stamp
 
-__all__ = ["Pushed", "pushed"]
+__all__ = ["Pushed", "pushed", "whole_range"]
 
 SQL_OPS = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+BIGINT = range(-(2**63), 2**63)
 DECIMAL = re.compile(r"[+-]?\d{1,1000}(\.\d{1,1000})?", re.ASCII)
 RANGE = range(-210_866_803_200_000_000, 9_224_318_016_000_000_000)
 """Microseconds since 1970 that PostgreSQL's stamps reach: 4714 BC to 294276."""
@@ -45,6 +46,34 @@ def pushed(condition: Condition, table: Table, dialect: str, mark: Callable[[int
     except _Not:
         return None
     return found
+
+
+def whole_range(condition: Condition, column: str) -> range | None:
+    """The numbers of a column of whole numbers without NULL of which this is true; None where they are no one range."""
+    match condition:
+        case Test(name, op, values) if name == column:
+            return _range_of(op, values)
+        case Both(left, right):
+            one, other = whole_range(left, column), whole_range(right, column)
+            if one is None or other is None:
+                return None
+            return range(max(one.start, other.start), min(one.stop, other.stop))
+        case Either(left, right):
+            one, other = whole_range(left, column), whole_range(right, column)
+            if one is None or other is None or (one and other):
+                return None
+            return one or other
+    return None
+
+
+def _range_of(op: str, values: Sequence[Raw]) -> range | None:
+    if op == "is_null":
+        return range(0)
+    value = values[0]
+    if op not in ("<", "<=", ">", ">=", "==") or not isinstance(value, int) or not _is_bigint(value):
+        return None
+    first = {"==": value, ">=": value, ">": value + 1}.get(op, BIGINT.start)
+    return range(first, {"==": value + 1, "<": value, "<=": value + 1}.get(op, BIGINT.stop))
 
 
 @dataclass

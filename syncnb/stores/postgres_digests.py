@@ -50,7 +50,7 @@ class PostgresDigester:
         self.reader, self.recipe = reader, recipe
         self.sent = 0
         images = [image_of(form, column) for form, column in zip(recipe.forms, recipe.columns, strict=True)]
-        flags = flags_of(recipe.columns)
+        flags = flags_of(recipe.columns, recipe.forms)
         named = [f"{image} AS v{at}" for at, image in enumerate(images)]
         named += [f"{flag} AS f{at}" for at, flag in enumerate(flags)]
         self._made = ", ".join(named)
@@ -142,11 +142,11 @@ class PostgresDigester:
             for form, column in zip(self.recipe.forms, self.recipe.columns, strict=True)
             if (form, Kind(column.kind)) in EDGES
         }
-        asked: list[Any] = [images.tolist() for images in PROBED.values()]
-        texts, numbers = (row_hash([form], ["x"], ["0"], self.recipe.seeds[1]) for form in PROBED)
+        asked: list[Any] = [texts for _, texts, _ in PROBED.values()]
         queries = [
-            f"SELECT array_agg({texts} ORDER BY n) FROM {NUMBERED_TEXTS}",  # noqa: S608
-            f"SELECT array_agg({numbers} ORDER BY n) FROM unnest(%s::bigint[]) WITH ORDINALITY AS u (x, n)",  # noqa: S608
+            f"SELECT array_agg({row_hash([form], [f'x::{type_}'], ['0'], self.recipe.seeds[1])} ORDER BY n) "  # noqa: S608
+            f"FROM {NUMBERED_TEXTS}"
+            for form, (type_, _, _) in PROBED.items()
         ]
         for (form, kind), (type_, values) in edges.items():
             image = image_of(form, Column("v", type_, kind))
@@ -156,7 +156,7 @@ class PostgresDigester:
             )
             asked.append(list(values))
         wanted: list[list[Any]] = [
-            probed(form, values, self.recipe.seeds[1]) for form, values in PROBED.items()
+            probed(form, images, self.recipe.seeds[1]) for form, (_, _, images) in PROBED.items()
         ]
         wanted += [list(values.values()) for _, values in edges.values()]
         return list(self._run(f"SELECT {', '.join(f'({query})' for query in queries)}", *asked)) == wanted

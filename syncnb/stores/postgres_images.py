@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from syncnb.schema import Column
 from syncnb.stores.postgres_copy import selected
-from syncnb.values.images import FLAGS, NUMBERED, Form, Imaged, row_hashes
+from syncnb.values.hashing import DECIMALS
+from syncnb.values.images import FLAGGED, FLAGS, NUMBERED, Form, Imaged, row_hashes
 from syncnb.values.kinds import Kind
 
 __all__ = ["EDGES", "PROBED", "flags_of", "image_of", "number_hash", "probed", "row_hash"]
@@ -23,11 +24,18 @@ LENGTHS = [
 ]
 HALVES = [0, 1, -1, 2**31, 2**32, -(2**31) - 1, -(2**32), 2**63 - 1, -(2**63)]
 
-PROBED: dict[Form, Any] = {
-    Form.TEXT: pa.array(LENGTHS),
-    Form.INTEGER: np.array(HALVES, np.int64),
+DIGITS = [0, 1, 10_000, 125_000, 99_999_999, 10**8, 100_000_001, 123_456_789_012_345, 10**12, 10**15 - 1, 5]
+
+PROBED: dict[Form, tuple[str, list[str], Any]] = {
+    Form.TEXT: ("text", LENGTHS, pa.array(LENGTHS)),
+    Form.INTEGER: ("bigint", list(map(str, HALVES)), np.array(HALVES, np.int64)),
+    Form.DECIMAL: (
+        "numeric",
+        [f"{number // DECIMALS}.{number % DECIMALS:04d}" for number in DIGITS],
+        np.array(DIGITS, np.int64),
+    ),
 }
-"""Cells whose hashes a server is asked for before it is believed."""
+"""Cells whose hashes a server is asked for before it is believed: their type there, as text, and their images."""
 
 EDGES: dict[tuple[Form, Kind], tuple[str, dict[str | None, str]]] = {
     (Form.INTEGER, Kind.INTEGER): ("bigint", {"-9223372036854775808": "-9223372036854775808", "0": "0", None: "0"}),
@@ -40,6 +48,7 @@ EDGES: dict[tuple[Form, Kind], tuple[str, dict[str | None, str]]] = {
             "12345678901234567890123456789012345678901.10": "12345678901234567890123456789012345678901.1", None: "",
         },
     ),
+    (Form.DECIMAL, Kind.NUMERIC): ("numeric(15,4)", {"12.5": "12.5000", "-7": "-7.0000", None: "0"}),
     (Form.DOUBLE, Kind.FLOAT): (
         "double precision",
         {
@@ -82,7 +91,9 @@ SENT = {Kind.TIMESTAMP: "timestamp_send", Kind.TIMESTAMPTZ: "timestamptz_send"}
 def image_of(form: Form, column: Column) -> str:
     """The expression over `t` whose value is the image of a column: a number or a text, and never NULL."""
     name = selected(column)
-    if form in NUMBERED:
+    if form is Form.DECIMAL:
+        image, nothing = name, "0"
+    elif form in NUMBERED:
         image, nothing = f"{name}::{'bigint' if form is Form.INTEGER else 'integer'}", "0"
     elif form in (Form.OWN, Form.BYTES) or (form is Form.TEXT and not column.type.startswith(PLAIN)):
         return f"concat({name})"  # as it is sent; a cast to text may write it otherwise
@@ -115,23 +126,32 @@ def row_hash(forms: Sequence[Form], images: Sequence[str], flags: Sequence[str],
     for flag in flags:
         found = _word_hash(flag, found)
     for form, image in zip(forms, images, strict=True):
-        if form in NUMBERED:
-            whole = form is Form.INTEGER
-            found = number_hash(image, found, whole=True) if whole else _word_hash(image, found)
-        else:
+        if form is Form.DECIMAL:
+            found = f"hash_numeric_extended({image}, {found})"
+        elif form is Form.INTEGER:
+            found = number_hash(image, found, whole=True)
+        elif form is Form.SMALL:
+            found = _word_hash(image, found)
+        elif form is not Form.BOOLEAN:  # all of that is among the flags
             found = _text_hash(image, found)
     return found
 
 
-def flags_of(columns: Sequence[Column]) -> list[str]:
-    """Numbers that tell which cells are NULL, a bit each."""
+def flags_of(columns: Sequence[Column], forms: Sequence[Form]) -> list[str]:
+    """Numbers that tell which cells are NULL, and true or less than 0 where that is in no hash: a bit each."""
     # A composite value of NULLs alone IS NULL, too; it is no more the same as NULL for that, because of its image.
-    terms = [
-        f"({selected(column)} IS NULL)::int << {at % FLAGS:d}" if column.nullable else ""
-        for at, column in enumerate(columns)
-    ]
+    bits = [f"{selected(column)} IS NULL" if column.nullable else "" for column in columns]
+    told = zip(columns, forms, strict=True)
+    bits += [_bit(form, column) for column, form in told if form in FLAGGED]
+    terms = [f"({bit})::int << {at % FLAGS:d}" if bit else "" for at, bit in enumerate(bits)]
     parts = [list(filter(None, terms[at : at + FLAGS])) for at in range(0, len(terms), FLAGS)]
     return [" | ".join(f"({term})" for term in part) or "0" for part in parts]
+
+
+def _bit(form: Form, column: Column) -> str:
+    name = selected(column)
+    bit = f"{name} < 0" if form is Form.DECIMAL else f"{name}"
+    return f"coalesce({bit}, false)" if column.nullable else bit
 
 
 def probed(form: Form, images: Any, seed: int) -> list[int]:

@@ -15,9 +15,9 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from syncnb.errors import ConnectError
 from syncnb.filters import Condition
 from syncnb.schema import Schema, Table
-from syncnb.stores.filtering import pushed
+from syncnb.stores.filtering import pushed, whole_range
 from syncnb.stores.port import BATCH_ROWS, Identity
-from syncnb.stores.sqlite_bulk import MOST_COLUMNS, Bulk
+from syncnb.stores.sqlite_bulk import MOST_COLUMNS, ROWIDS, Bulk
 from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_errors import Telling, connect_error, missing_error, read_error
 from syncnb.stores.sqlite_seeking import holding
@@ -213,7 +213,7 @@ class SQLiteReader:
         rows = size = 0
         found = pushed(where, table, "sqlite", lambda _: "?") if where is not None else None
         sql, values = _select(table, names, order, found.sql if found else ""), found.values if found else ()
-        bulk = None if found else self._bulk(table, names, order)
+        bulk = self._bulk(table, names, order, where if found else None)
         read = self._cells(sql, names, values) if bulk is None else bulk.rows(BATCH_ROWS)
         for part in self._reported(table, read):
             parts.append(part)
@@ -278,23 +278,34 @@ class SQLiteReader:
     def _value(self, sql: str) -> Any:
         return self._connection.execute(sql).fetchone()[0]
 
-    def _bulk(self, table: Table, names: Sequence[str], order: Sequence[str]) -> Bulk | None:
+    def _bulk(
+        self, table: Table, names: Sequence[str], order: Sequence[str], where: Condition | None = None
+    ) -> Bulk | None:
         """The rows in the order of their rowids, where that is what is asked for and SQLite has them so."""
         rowid = rowid_name(table)
         if rowid is None or table.text_order != "code point" or not 0 < len(names) <= MOST_COLUMNS:
             return None
         if len(set(names)) < len(names) or (order and not self._is_rowid(table, order)):
             return None
+        alias = table.primary_key[0] if self._is_rowid(table, table.primary_key) else ""
+        within = ROWIDS if where is None else whole_range(where, alias)
+        if within is None:
+            return None
         columns = {name: f"t.{_quote(table.column(name).name)}" for name in names}
 
         def cells(where: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:
             yield from self._cells(_select(table, names, (), where), list(names), values)
 
-        return Bulk(self._connection, f"main.{_quote(table.name)}", f"t.{rowid}", columns, cells)
+        place = f"main.{_quote(table.name)}"
+        return Bulk(self._connection, place, f"t.{rowid}", columns, cells, alias=alias, within=within)
 
     def _is_rowid(self, table: Table, names: Sequence[str]) -> bool:
         """Whether this is the INTEGER PRIMARY KEY which is the rowid; with DESC, by an old accident, it is none."""
-        if tuple(names) != table.primary_key or table.column(names[0]).type.upper() != "INTEGER":
+        if (
+            len(names) != 1
+            or tuple(names) != table.primary_key
+            or table.column(names[0]).type.upper() != "INTEGER"
+        ):
             return False
         own = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
         return bool(self._connection.execute(own, (table.name,)).fetchone() == (0,))

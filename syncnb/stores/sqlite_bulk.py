@@ -3,9 +3,10 @@
     SELECT group_concat(id, ','), group_concat(name, ?), … WHERE rowid BETWEEN 1 AND 8192
       b'1,2,3,…'  b'ann␟bob␟…'       one object a column ──► numpy ──► the raw columns that reading cell by cell gives
 
-While it does so no interpreter is needed, so that another thread works at full speed. What a column holds is learnt from
-the rows before, and checked with each range: where a value is of another storage class, cannot be told from the signs
-between values, or is not exactly what its text says, that range is read cell by cell.
+While it does so no interpreter is needed, so that another thread works at full speed. Rowids that follow each other
+are not asked for: they are known from how many there are. What a column holds is learnt from the rows before, and
+checked with each range: where a value is of another storage class, cannot be told from the signs between values, or is
+not exactly what its text says, that range is read cell by cell.
 """
 
 import sqlite3
@@ -19,7 +20,7 @@ import pyarrow as pa
 from syncnb.values.columns import Mask
 from syncnb.values.raw import MIXED, from_python, to_python
 
-__all__ = ["MOST_COLUMNS", "Bulk"]
+__all__ = ["MOST_COLUMNS", "ROWIDS", "Bulk"]
 
 LEARNT_FROM = 512
 """Rows read cell by cell at first, to learn what the columns hold."""
@@ -37,6 +38,7 @@ EXACT = 2**53
 FINEST = 6
 """Decimals behind the point that are tried."""
 NOTHING = type(None)
+ROWIDS = range(-(2**63), 2**63)
 
 Numbers: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Cells = Callable[[str, Sequence[Any]], Iterator[pa.RecordBatch]]
@@ -55,6 +57,10 @@ class _Column:
     seen: set[type] = field(default_factory=set)
     scale: int | None = 0
     """Decimals behind the point of all reals so far; None where some have too many."""
+    is_rowid: bool = False
+    """It is the number of the row: always there, always whole."""
+    known: bool = False
+    """Only where the last rows followed each other without a gap: then it is not asked for."""
 
     def learn(self, array: pa.Array) -> None:
         """Look at values that were read cell by cell. One that fits to none before it is taken for an exception."""
@@ -101,6 +107,8 @@ class _Column:
         the name of one storage class.
         """
         name = self.name
+        if self.is_rowid:
+            return "0"
         if not self.seen - {NOTHING}:
             return f"{name} IS NOT NULL"
         if self._only is str:
@@ -121,6 +129,8 @@ class _Column:
     def asked(self) -> tuple[str, str, str]:
         """SQL: the text of all values that are not NULL, which ones are NULL, how many integers."""
         name = self.name
+        if self.known:
+            return "NULL", "NULL", "NULL"
         nulls = f"group_concat({name} IS NULL, '')" if self._nullable else "NULL"
         if self._only is int:
             return f"group_concat({name}, ',')", nulls, "NULL"
@@ -224,43 +234,61 @@ class Bulk:
     """The rows of one table, in the order of their rowids."""
 
     def __init__(
-        self, connection: sqlite3.Connection, table: str, rowid: str, columns: Mapping[str, str], cells: Cells
+        self,
+        connection: sqlite3.Connection,
+        table: str,
+        rowid: str,
+        columns: Mapping[str, str],
+        cells: Cells,
+        *,
+        alias: str = "",
+        within: range = ROWIDS,
     ) -> None:
         """`table`, `rowid` and the values of `columns` as they stand in SQL, the table's alias being `t`.
 
         cells: reads these columns of the rows of which a condition with some values is true, cell by cell.
+        alias: the column that is the rowid itself. within: the rowids that are wanted.
         """
         self._connection, self._table, self._rowid, self._cells = connection, table, rowid, cells
-        self._names, self._columns = list(columns), [_Column(name) for name in columns.values()]
+        self._names = list(columns)
+        self._columns = [_Column(sql, is_rowid=name == alias) for name, sql in columns.items()]
+        self._first, self._end = within.start, within.stop
         self._failed = 0
+        self._dense = False
+        """Whether the last rows followed each other: then the next ones are guessed, and not looked for."""
 
     def rows(self, at_once: int) -> Iterator[pa.RecordBatch]:
         """All rows, so many at a time. Raises sqlite3.Error."""
-        last: int | None = None
-        wanted = min(LEARNT_FROM, at_once)
+        wanted, learnt = min(LEARNT_FROM, at_once), False
         while self._failed < PATIENCE:
-            within = self._next_range(last, wanted)
+            within = self._next_range(wanted)
             if within is None:
                 return
-            part = None if last is None else self._in_bulk(within)
+            part = self._in_bulk(within) if learnt else None
             if part is not None:
                 self._failed = max(0, self._failed - 1)
                 yield part
             else:
-                self._failed += last is not None
+                self._failed += learnt
                 yield from self._by_cell(within)
-            wanted = (at_once - wanted or at_once) if last is None else at_once
-            last = within[1]
-        yield from self._cells(f"{self._rowid} > ? ORDER BY {self._rowid}", [last])
+            wanted = at_once if learnt else at_once - wanted or at_once
+            learnt = True
+            self._first = within[1] + 1
+        if self._first < self._end:
+            rest = [self._first, self._end - 1]
+            yield from self._cells(f"{self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid}", rest)
 
-    def _next_range(self, last: int | None, rows: int) -> tuple[int, int] | None:
-        """The first and the last rowid of the next rows; None at the end."""
-        beyond = f"WHERE {self._rowid} > ?" if last is not None else ""
+    def _next_range(self, rows: int) -> tuple[int, int] | None:
+        """The first and the last rowid of the next rows, no more than these; None at the end."""
+        if self._first >= self._end:
+            return None
+        if self._dense:
+            return self._first, min(self._first + rows, self._end) - 1
         query = (
             f"SELECT min(r), max(r) FROM (SELECT {self._rowid} AS r FROM {self._table} AS t NOT INDEXED "  # noqa: S608
-            f"{beyond} ORDER BY {self._rowid} LIMIT {rows:d})"
+            f"WHERE {self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid} LIMIT {rows:d})"
         )
-        first, end = self._connection.execute(query, () if last is None else (last,)).fetchone()
+        first, end = self._connection.execute(query, (self._first, self._end - 1)).fetchone()
         return None if first is None else (first, end)
 
     def _by_cell(self, within: tuple[int, int]) -> Iterator[pa.RecordBatch]:
@@ -271,7 +299,10 @@ class Bulk:
 
     def _in_bulk(self, within: tuple[int, int]) -> pa.RecordBatch | None:
         if not all(column.fits for column in self._columns):
+            self._dense = False
             return None
+        for column in self._columns:
+            column.known = column.is_rowid and self._dense
         asked = ", ".join(part for column in self._columns for part in column.asked)
         odd = " OR ".join(column.odd for column in self._columns)
         query = (
@@ -281,10 +312,18 @@ class Bulk:
         try:
             told = {"between": BETWEEN, "first": within[0], "last": within[1]}
             rows, unfit, *found = self._asked(query, told)
+            guessed, self._dense = self._dense, rows == within[1] - within[0] + 1
             if unfit:
                 return None
+            if guessed and not self._dense:
+                return self._with_gaps(within, rows)
             parts = [found[at : at + 3] for at in range(0, len(found), 3)]
-            arrays = [column.read(rows, *part) for column, part in zip(self._columns, parts, strict=True)]
+            arrays = [
+                pa.array(np.arange(rows, dtype=np.int64) + within[0])
+                if column.known
+                else column.read(rows, *part)
+                for column, part in zip(self._columns, parts, strict=True)
+            ]
         except _Unread:
             return None
         apart = [at for at, column in enumerate(self._columns) if column.by_cell]
@@ -292,6 +331,13 @@ class Bulk:
             for at, array in zip(apart, self._apart(apart, within), strict=True):
                 arrays[at] = array
         return pa.RecordBatch.from_arrays(arrays, names=self._names)
+
+    def _with_gaps(self, within: tuple[int, int], rows: int) -> pa.RecordBatch | None:
+        """A range that was guessed, and is none without gaps."""
+        if rows:
+            return self._in_bulk(within)
+        nothing = [pa.nulls(0)] * len(self._names)
+        return pa.RecordBatch.from_arrays(nothing, names=self._names)
 
     def _asked(self, query: str, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """One row, text as bytes. Raises _Unread where a value would be too long."""

@@ -2,6 +2,7 @@
 
     text_hashes    hashtextextended(text, seed)
     number_hashes  hashint8extended(number, seed), or with all of its bits behind hashint4extended of the upper ones
+    decimal_hashes hash_numeric_extended(number, seed), which does not count the sign
 
 It is Bob Jenkins' lookup3, as PostgreSQL computes it on a machine that stores the low byte first. It is
 documented nowhere, so whoever relies on it asks the server first whether it agrees.
@@ -10,24 +11,34 @@ A seed is one number, or one for each row: so the hash of a cell is the seed of 
 one is the hash of the row.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["Hashes", "Seed", "number_hashes", "text_hashes", "word_hashes"]
+__all__ = ["DECIMALS", "Hashes", "Seed", "decimal_hashes", "number_hashes", "text_hashes", "word_hashes"]
 
 Hashes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Words: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint32]]"
 Places: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Seed: TypeAlias = "int | Hashes"
+Wide: TypeAlias = "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
 
 BLOCK = 12
 """Bytes that are mixed in at a time, as three words."""
 START = 0x9E3779B9 + 3923095
-AT_ONCE = 8192
-"""Rows whose state stays in the processor's cache."""
+DECIMALS = 10_000
+TENS = np.array([1, DECIMALS, DECIMALS**2, DECIMALS**3], np.int64)
+AT_ONCE = 4096
+"""Rows whose state stays in the processor's cache; with more, each array is mapped anew and costs a fault a page."""
+MANY = 2**16 - 1
+"""Blocks of a text that are told apart by a number of 16 bits."""
+HALVES = np.dtype(
+    [(name, np.uint32) for name in (("low", "high") if sys.byteorder == "little" else ("high", "low"))]
+)
+"""A hash as two words."""
 
 MIX = (
     (4, "a", "c", "b"), (6, "b", "a", "c"), (8, "c", "b", "a"), (16, "a", "c", "b"), (19, "b", "a", "c"), (4, "c", "b", "a"),
@@ -75,7 +86,7 @@ def text_hashes(texts: pa.Array, seeds: Sequence[Seed]) -> list[Hashes]:
     blocks = np.ndarray((len(text) - BLOCK + 1,), f"V{BLOCK}", buffer=text, strides=(1,))
     found = np.empty((len(seeds), rows), np.int64)
     for part in _parts(rows):
-        found[:, part] = _hashed(blocks, starts[part], lengths[part], [_of(seed, part) for seed in seeds])
+        _hashed(blocks, starts[part], lengths[part], _wide(part, seeds), found[:, part])
     return list(found)
 
 
@@ -95,12 +106,33 @@ def word_hashes(words: Words, seeds: Sequence[Seed]) -> list[Hashes]:
     return _fixed(words.reshape(-1, 1), seeds)
 
 
+def decimal_hashes(numbers: Hashes, seeds: Sequence[Seed]) -> list[Hashes]:
+    """The hashes of decimals, given as whole numbers of `DECIMALS` of 1 (less than 10**15), without their sign.
+
+    PostgreSQL hashes the digits to the base of 10,000 from the first to the last that is not 0, and where the point is.
+    """
+    found = np.empty((len(seeds), len(numbers)), np.int64)
+    for part in _parts(len(numbers)):
+        size = np.abs(numbers[part])
+        leading = (size < DECIMALS**3).astype(np.int64) + (size < DECIMALS**2) + (size < DECIMALS)
+        rest = size * TENS[leading]
+        digits = [np.zeros(0, np.uint32)] * 4
+        for at in range(3, -1, -1):
+            shorter = rest // DECIMALS
+            digits[at] = (rest - shorter * DECIMALS).astype(np.uint32)
+            rest = shorter
+        count = np.where(digits[3], 4, np.where(digits[2], 3, np.where(digits[1], 2, 1)))
+        own = _wide(part, seeds)
+        state = _begun((START + 2 * count).astype(np.uint32), own)
+        words = [digits[at] | digits[at + 1] << np.uint32(16) for at in (0, 2)]
+        _finished(state, words, found[:, part])
+        found[:, part] ^= 2 - leading
+        np.copyto(found[:, part], own - 1, where=size == 0)
+    return list(found)
+
+
 def _parts(rows: int) -> list[slice]:
-    return [slice(at, at + AT_ONCE) for at in range(0, rows, AT_ONCE)]
-
-
-def _of(seed: Seed, part: "slice | Places") -> Seed:
-    return seed if isinstance(seed, int) else seed[part]
+    return [slice(at, min(at + AT_ONCE, rows)) for at in range(0, rows, AT_ONCE)]
 
 
 def _fixed(words: "np.ndarray[tuple[int, int], np.dtype[np.uint32]]", seeds: Sequence[Seed]) -> list[Hashes]:
@@ -110,22 +142,28 @@ def _fixed(words: "np.ndarray[tuple[int, int], np.dtype[np.uint32]]", seeds: Seq
     last = count - count % 3
     for part in _parts(rows):
         own = list(np.ascontiguousarray(words[part].T))
-        state = _begun(np.full(len(own[0]), 4 * count), [_of(seed, part) for seed in seeds])
+        state = _begun(START + 4 * count, _wide(part, seeds))
         for at in range(0, last, 3):
             _absorb(state, own[at : at + 3])
-        found[:, part] = _finished(state, own[last:])
+        _finished(state, own[last:], found[:, part])
     return list(found)
 
 
-def _hashed(text: Any, starts: Places, lengths: Places, seeds: Sequence[Seed]) -> "np.ndarray[Any, Any]":
+def _hashed(text: Any, starts: Places, lengths: Places, seeds: "Wide", found: "Wide") -> None:
     """Block after block for all rows that have one; the longest texts come first, so that these are a slice."""
     blocks = lengths // BLOCK
     most = int(blocks.max())
-    order = np.argsort(-blocks, kind="stable") if int(blocks.min()) < most else None
-    if order is not None:
+    order = None
+    if int(blocks.min()) < most:
+        # Numbers of 16 bits are sorted in one pass, and more blocks than that hold nobody up.
+        order = np.argsort((MANY - np.minimum(blocks, MANY)).astype(np.uint16), kind="stable")
+        if most > MANY:
+            order = order[np.argsort(-blocks[order], kind="stable")]
         starts, lengths, blocks = starts[order], lengths[order], blocks[order]
-        seeds = [_of(seed, order) for seed in seeds]
-    state = _begun(lengths, seeds)
+        seeds = seeds.take(
+            order, axis=1
+        )  # an index would give it another layout, and all that follows with it
+    state = _begun(lengths.astype(np.uint32) + np.uint32(START & 0xFFFFFFFF), seeds)
     for block in range(most):
         rows = int(np.searchsorted(-blocks, -block, "left"))
         read = _three(text, starts[:rows] + BLOCK * block)
@@ -133,12 +171,12 @@ def _hashed(text: Any, starts: Places, lengths: Places, seeds: Sequence[Seed]) -
     read = _three(text, starts + BLOCK * blocks)
     for word, kept in zip(read, KEPT, strict=True):
         word &= kept[lengths - BLOCK * blocks]
-    hashes = _finished(state, read)
     if order is None:
-        return hashes
-    found = np.empty_like(hashes)
+        _finished(state, read, found)
+        return
+    hashes = np.empty(found.shape, np.int64)
+    _finished(state, read, hashes)
     found[:, order] = hashes
-    return found
 
 
 def _three(text: Any, places: Places) -> list[Words]:
@@ -153,22 +191,29 @@ def _absorb(state: State, read: Sequence[Words]) -> None:
     _mix(state)
 
 
-def _begun(lengths: Places, seeds: Sequence[Seed]) -> State:
-    start = lengths.astype(np.uint32) + np.uint32(START & 0xFFFFFFFF)
-    wide = np.empty((len(seeds), len(lengths)), np.int64)
-    for row, seed in zip(wide, seeds, strict=True):
-        row[:] = seed
-    state = {"a": start + (wide >> 32).astype(np.uint32), "b": start + wide.astype(np.uint32)}
-    state["c"] = np.tile(start, (len(seeds), 1))
+def _wide(part: slice, seeds: Sequence[Seed]) -> "Wide":
+    """The seeds of these rows, a row of them for each seed."""
+    found = np.empty((len(seeds), part.stop - part.start), np.int64)
+    for row, seed in zip(found, seeds, strict=True):
+        row[:] = seed if isinstance(seed, int) else seed[part]
+    return found
+
+
+def _begun(start: "int | Words", seeds: "Wide") -> State:
+    """`start` is the number that all three words begin with, of each row or of all of them."""
+    first = np.uint32(start & 0xFFFFFFFF) if isinstance(start, int) else start
+    halves = seeds.view(HALVES)
+    state = {"a": halves["high"] + first, "b": halves["low"] + first, "c": np.empty(seeds.shape, np.uint32)}
+    state["c"][:] = first
     _mix(state)
-    if not wide.all():  # 0 is the one seed that is not mixed in
+    if not seeds.all():  # 0 is the one seed that is not mixed in
         for array in state.values():
-            np.copyto(array, start, where=wide == 0)
+            np.copyto(array, first, where=seeds == 0)
     return state
 
 
-def _finished(state: State, read: Sequence[Words]) -> "np.ndarray[Any, Any]":
-    """With up to three words that are left; no more than eleven bytes of them count."""
+def _finished(state: State, read: Sequence[Words], found: "Wide") -> None:
+    """With up to three words that are left, into `found`; no more than eleven bytes of them count."""
     for name, word in zip("ab", read, strict=False):
         state[name] += word
     if len(read) == 3:
@@ -180,8 +225,8 @@ def _finished(state: State, read: Sequence[Words]) -> "np.ndarray[Any, Any]":
         np.right_shift(state[two], np.uint32(32 - bits), out=right)
         left |= right
         state[one] -= left
-    found: np.ndarray[Any, Any] = (state["b"].astype(np.uint64) << np.uint64(32) | state["c"]).view(np.int64)
-    return found
+    halves = found.view(HALVES)
+    halves["high"], halves["low"] = state["b"], state["c"]
 
 
 def _mix(state: State) -> None:

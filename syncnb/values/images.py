@@ -13,7 +13,8 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +22,21 @@ import pyarrow.compute as pc
 
 from syncnb.values import arrays
 from syncnb.values.columns import Mask
-from syncnb.values.hashing import Hashes, Seed, number_hashes, text_hashes, word_hashes
+from syncnb.values.hashing import (
+    DECIMALS,
+    Hashes,
+    Seed,
+    decimal_hashes,
+    number_hashes,
+    text_hashes,
+    word_hashes,
+)
 from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
 from syncnb.values.raw import MIXED, to_python
 from syncnb.values.rules import Rule, Side
 
-__all__ = ["FLAGS", "KEY_FORMS", "NUMBERED", "Form", "Imaged", "agreed", "imaged", "row_hashes"]
+__all__ = ["FLAGGED", "FLAGS", "KEY_FORMS", "NUMBERED", "Form", "Imaged", "agreed", "imaged", "row_hashes"]
 
 TEXT = pa.string()
 FLAGS = 31
@@ -41,6 +50,7 @@ class Form(Enum):
     SMALL = "whole numbers of 32 bits"
     BOOLEAN = "1 or 0"
     NUMBER = "decimals without zeros at their end"
+    DECIMAL = "decimals of up to four digits behind the point and 15 in all, in ten-thousandths"
     DOUBLE = "the 64 bits of a double, in hex"
     STAMP = "the 64 bits in which PostgreSQL sends stamps, in hex"
     UUID = "UUIDs as PostgreSQL writes them"
@@ -50,8 +60,10 @@ class Form(Enum):
     """Only what is written exactly so on the other side has the same image."""
 
 
-NUMBERED = (Form.INTEGER, Form.SMALL, Form.BOOLEAN)
+NUMBERED = (Form.INTEGER, Form.SMALL, Form.BOOLEAN, Form.DECIMAL)
 """Forms whose image is a number; that of the others is a text."""
+FLAGGED = (Form.BOOLEAN, Form.DECIMAL)
+"""Forms with a bit of their own beside those that tell which cells are NULL: true, less than 0."""
 KEY_FORMS = (Form.INTEGER, Form.TEXT, Form.UUID, Form.STAMP)
 """Forms in which one key has one image, however it is written (or none): two that are the same are seen to be."""
 
@@ -138,21 +150,28 @@ def imaged(form: Form, rule: Rule, array: pa.Array, side: Side, there: Kind) -> 
 
 def row_hashes(cells: Sequence[Imaged], seeds: Sequence[Seed]) -> list[Hashes]:
     """The hashes of rows, one array a seed."""
-    nulls = [cell.null for cell in cells]
-    hashes = word_hashes(_flags(nulls[:FLAGS]), seeds)
-    for start in range(FLAGS, len(cells), FLAGS):
-        hashes = word_hashes(_flags(nulls[start : start + FLAGS]), hashes)
+    bits = [cell.null for cell in cells] + [_bit(cell) for cell in cells if cell.form in FLAGGED]
+    hashes = word_hashes(_flags(bits[:FLAGS]), seeds)
+    for start in range(FLAGS, len(bits), FLAGS):
+        hashes = word_hashes(_flags(bits[start : start + FLAGS]), hashes)
     odd = np.zeros(len(cells[0].null), np.bool_)
     for cell in cells:
         odd |= cell.odd
-        if cell.form in NUMBERED:
+        if cell.form is Form.DECIMAL:
+            hashes = decimal_hashes(cell.image, hashes)
+        elif cell.form in (Form.INTEGER, Form.SMALL):
             hashes = number_hashes(cell.image, hashes, whole=cell.form is Form.INTEGER)
-        else:
+        elif cell.form is not Form.BOOLEAN:  # all of that is among the flags
             hashes = text_hashes(cell.image, hashes)
     if odd.any():  # one step more, that a server never takes
         more = word_hashes(odd.astype(np.uint32), hashes)
         return [np.where(odd, *both) for both in zip(more, hashes, strict=True)]
     return hashes
+
+
+def _bit(cell: Imaged) -> Mask:
+    found: Mask = cell.image < 0 if cell.form is Form.DECIMAL else cell.image != 0
+    return found
 
 
 def _flags(masks: Sequence[Mask]) -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
@@ -202,48 +221,107 @@ def _number(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     return pc.coalesce(whole.cast(TEXT), real.cast(TEXT)), pc.is_valid(array)
 
 
+def _decimal(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
+    whole, real = _plain(array, pa.int64(), "i"), _plain(array, pa.float64(), "f")
+    units = np.zeros(len(array), np.int64)
+    good = np.zeros(len(array), np.bool_)
+    if whole.null_count < len(array):
+        numbers = whole.fill_null(0).to_numpy(zero_copy_only=False)
+        good |= arrays.mask(whole.is_valid()) & (np.abs(numbers) < MOST // DECIMALS) & (numbers > SMALLEST)
+        units += np.where(good, numbers, 0) * DECIMALS
+    if real.null_count < len(array):
+        numbers = real.fill_null(0.0).to_numpy(zero_copy_only=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.rint(numbers * DECIMALS)
+            # Two decimals of so few digits are never one double, so this is the shortest that reads back as it.
+            exact = (np.abs(scaled) < MOST) & (scaled / DECIMALS == numbers) & arrays.mask(real.is_valid())
+        units += np.where(exact, scaled, 0).astype(np.int64)
+        good |= exact
+    return pa.array(units, mask=~good), pc.is_valid(array)
+
+
+MOST = 10**15
+SMALLEST = -(2**63)
+"""It has no number of its size."""
+
+
 def _double(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     real = _plain(array, pa.float64(), "f")
-    bits = real.fill_null(0.0).to_numpy(zero_copy_only=False).astype(">f8").tobytes()
-    return _hex(bits, np.full(len(array), 8), real, ""), None
+    return _hex_words(real.fill_null(0.0).to_numpy(zero_copy_only=False).astype(">f8"), real), None
 
 
 def _bytes(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     data = _plain(array, pa.binary(), "b")
     lengths = pc.fill_null(pc.binary_length(data), 0).to_numpy(zero_copy_only=False)
-    return _hex(b"".join(value or b"" for value in data.to_pylist()), lengths, data, "\\x"), None
-
-
-def _hex(
-    data: bytes, lengths: "np.ndarray[tuple[int], np.dtype[np.int64]]", like: pa.Array, before: str
-) -> pa.Array:
-    """Pieces of bytes in hex, NULL where `like` is."""
     ends = np.concatenate([[0], np.cumsum(lengths * 2)]).astype(np.int64)
-    digits = pa.py_buffer(binascii.hexlify(data))
-    texts = pa.LargeStringArray.from_buffers(len(like), pa.py_buffer(ends), digits).cast(TEXT)
-    texts = pc.if_else(like.is_valid(), texts, pa.scalar(None, TEXT))
-    return pc.binary_join_element_wise(before, texts, "") if before else texts
+    digits = pa.py_buffer(binascii.hexlify(b"".join(value or b"" for value in data.to_pylist())))
+    texts = pa.LargeStringArray.from_buffers(len(data), pa.py_buffer(ends), digits).cast(TEXT)
+    texts = pc.if_else(data.is_valid(), texts, pa.scalar(None, TEXT))
+    return pc.binary_join_element_wise("\\x", texts, ""), None
+
+
+def _hex_words(words: "np.ndarray[Any, Any]", like: pa.Array) -> pa.Array:
+    """Numbers of 64 bits, upper bytes first, in hex, NULL where `like` is."""
+    digits = _four_digits()[words.view(">u2")]
+    ends = np.arange(len(like) + 1, dtype=np.int32) * 16
+    nulls = None
+    if like.null_count:
+        nulls = pa.py_buffer(np.packbits(arrays.mask(like.is_valid()), bitorder="little"))
+    return pa.StringArray.from_buffers(
+        len(like), pa.py_buffer(ends), pa.py_buffer(digits.view(np.uint8)), nulls
+    )
+
+
+@cache
+def _four_digits() -> "np.ndarray[tuple[int], np.dtype[np.void]]":
+    """Each number of 16 bits as four signs."""
+    return np.frombuffer(binascii.hexlify(np.arange(2**16, dtype=">u2").tobytes()), "V4")
 
 
 def _stamp(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     raw = _plain(array, TEXT, "t")
-    moments = _moments(rule, raw, side, there).cast(pa.timestamp("us"))
+    read = rule.column(raw, side)
+    moments = _moments(rule, raw, side, there, read).cast(pa.timestamp("us"))
+    micros = moments.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) - CENTURY
+    hexed = _hex_words(micros.astype(">i8"), moments)
+    if read is not None and read.type == pa.timestamp("us") and there == Kind.TIMESTAMP:
+        return hexed, pa.array(~_sent_so(raw))
     # Six digits behind the point, always; PostgreSQL leaves zeros at the end away, and the point.
     texts = pc.utf8_rtrim(pc.utf8_rtrim(moments.cast(TEXT), "0"), ".")
     if there == Kind.TIMESTAMPTZ:
         texts = pc.binary_join_element_wise(texts, "+00", "")
-    micros = moments.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) - CENTURY
-    return _hex(micros.astype(">i8").tobytes(), np.full(len(array), 8), moments, ""), pc.not_equal(texts, raw)
+    return hexed, pc.not_equal(texts, raw)
+
+
+def _sent_so(raw: pa.Array) -> Mask:
+    """Which stamps without a zone, that Arrow can read, are written as PostgreSQL writes them."""
+    _, offsets, data = raw.buffers()
+    ends = np.frombuffer(offsets, np.int32)[raw.offset : raw.offset + len(raw) + 1]
+    text = np.zeros((data.size if data else 0) + LONGEST, np.uint8)  # with room behind the last one
+    if data:
+        text[: data.size] = np.frombuffer(data, np.uint8)
+    starts, lengths = ends[:-1], np.diff(ends)
+    found: Mask = lengths >= len("2026-01-01 00:00:00")
+    for at, sign in ((10, " "), (13, ":"), (16, ":")):
+        found &= text[starts + at] == ord(sign)
+    point, last = text[starts + 19] == ord("."), text[np.maximum(ends[1:] - 1, 0)]
+    found &= (lengths == 19) | (point & (lengths > 20) & (last != ord("0")))
+    return found
+
+
+LONGEST = 32
 
 
 CENTURY = 946_684_800_000_000
 """The start of 2000, from which PostgreSQL counts, in microseconds from 1970."""
 
 
-def _moments(rule: Rule, raw: pa.Array, side: Side, there: Kind) -> pa.Array:
-    """The stamps as the rule reads them: moments, or what a wall clock showed. NULL for others."""
+def _moments(rule: Rule, raw: pa.Array, side: Side, there: Kind, found: pa.Array | None) -> pa.Array:
+    """The stamps as the rule reads them: moments, or what a wall clock showed. NULL for others.
+
+    found: what the rule makes of the column as a whole, if it can.
+    """
     wanted = pa.timestamp("us", "UTC") if there == Kind.TIMESTAMPTZ else pa.timestamp("us")
-    found = rule.column(raw, side)
     if found is not None:
         return found if found.type == wanted else pa.nulls(len(raw), wanted)
     name = "instant" if there == Kind.TIMESTAMPTZ else "wall clock"
@@ -277,6 +355,7 @@ CANONICAL: dict[Form, Callable[[Rule, pa.Array, Side, Kind], Canonical]] = {
     Form.SMALL: _small,
     Form.BOOLEAN: _boolean,
     Form.NUMBER: _number,
+    Form.DECIMAL: _decimal,
     Form.DOUBLE: _double,
     Form.STAMP: _stamp,
     Form.UUID: _uuid,

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from syncnb.filters import col
 from syncnb.stores import sqlite, sqlite_bulk
+from syncnb.stores.filtering import whole_range
 from syncnb.stores.sqlite import SQLiteStore
 from syncnb.stores.sqlite_bulk import Bulk
 from syncnb.values.raw import concat, to_python
@@ -157,6 +159,41 @@ def test_any_values(tmp_path: Path, data: st.DataObject, declared: str) -> None:
         patch.setattr(sqlite, "BATCH_ROWS", 3)
         patch.setattr(sqlite_bulk, "LEARNT_FROM", 2)
         same(made(tmp_path / "any.db", f"v {declared}", rows))
+
+
+@quiet
+@given(
+    st.lists(st.integers(0, 40) | st.integers(0, 2000), unique=True, max_size=40),
+    st.integers(-5, 60),
+    st.integers(-5, 2100),
+)
+def test_ranges_with_and_without_gaps(tmp_path: Path, ids: list[int], low: int, high: int) -> None:
+    """Each row of a range is read once, whether rowids are guessed or looked for."""
+    store = made(tmp_path / "gaps.db", "v text", [(at, f"v{at}") for at in ids])
+    with pytest.MonkeyPatch.context() as patch, store.reading() as reader:
+        patch.setattr(sqlite, "BATCH_ROWS", 4)
+        patch.setattr(sqlite_bulk, "LEARNT_FROM", 2)
+        table = reader.schema()["t"]
+        for where in (
+            None,
+            (col("id") >= low) & (col("id") < high),
+            (col("id") < high) | col("id").is_null(),
+        ):
+            within = range(-1, 3000) if where is None else whole_range(where, "id")
+            found = list(reader.batches(table, ["v", "id"], order=["id"], where=where))
+            assert [v for b in found for v in b.column(1).to_pylist()] == sorted(
+                i for i in ids if i in within
+            )
+            assert all(f"v{row['id']}" == row["v"] for b in found for row in b.to_pylist())
+
+
+@pytest.mark.parametrize(
+    "ids", [[2**63 - 1 - at for at in range(20)], [-(2**63) + at for at in range(20)]], ids=["last", "first"]
+)
+def test_the_ends_of_all_rowids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[int]) -> None:
+    monkeypatch.setattr(sqlite, "BATCH_ROWS", 4)
+    monkeypatch.setattr(sqlite_bulk, "LEARNT_FROM", 2)
+    same(made(tmp_path / "ends.db", "v text", [(at, "v") for at in ids]), ("id",))
 
 
 def test_what_is_too_long_for_one_text_is_read_cell_by_cell(
