@@ -8,6 +8,9 @@ on a second connection, which sees what the first one's process does:
 
 A process that waits for us while we wait for it would hold its locks until its own system gives the connection
 up, which takes hours: it is ended, and with it its transaction.
+
+A pooler lets us in and then has no place for the question, as long as all of them are at work, ours among them: that
+is a small doubt, and twelve of them, some minutes, are as much as three of the others.
 """
 
 import time
@@ -41,6 +44,8 @@ PATIENCE = 20.0
 AGAIN = 5.0
 """Seconds between two questions."""
 QUESTIONS = 3
+NO_PLACE = 0.25
+"""How much of a doubt it is where a pooler leaves the question waiting."""
 
 # By the process and the beginning of its transaction: behind a pooler the process may be at another one's by now.
 OURS = """
@@ -53,6 +58,10 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE {OURS} AND wait_eve
 END = f"""
 SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {OURS} AND wait_event_type = 'Client'
 """  # noqa: S608 - no value is in it
+
+
+class Silence(psycopg.OperationalError):
+    """Whoever let us in says nothing any more."""
 
 
 class Line(psycopg.Connection[Any]):
@@ -73,7 +82,7 @@ class Line(psycopg.Connection[Any]):
 
     def _heard(self, gen: PQGen[RV]) -> PQGen[RV]:
         ready: Any = None
-        since, doubts = time.monotonic(), 0
+        since, doubts = time.monotonic(), 0.0
         while True:
             try:
                 wanted = gen.send(ready)
@@ -81,31 +90,37 @@ class Line(psycopg.Connection[Any]):
                 return end.value  # type: ignore[no-any-return]
             ready = yield wanted
             if ready:
-                since, doubts = time.monotonic(), 0
+                since, doubts = time.monotonic(), 0.0
             elif time.monotonic() - since >= PATIENCE + doubts * AGAIN:
-                if self.parameters is None or self._is_lost(last=doubts + 1 == QUESTIONS):
-                    doubts += 1
-                else:
-                    since, doubts = time.monotonic(), 0
-                if self.parameters is None or doubts == QUESTIONS:
+                if self.parameters is not None:
+                    doubt = self._doubt(last=doubts + 1 >= QUESTIONS)
+                    since, doubts = (since, doubts + doubt) if doubt else (time.monotonic(), 0.0)
+                if self.parameters is None or doubts >= QUESTIONS:
                     self.pgconn.finish()
-                    raise psycopg.OperationalError("the server does not answer any more")
+                    raise Silence("the server does not answer any more")
 
-    def _is_lost(self, *, last: bool) -> bool:
-        """Whether another connection sees nobody at work for this one; `last`: then end who waits for us."""
+    def _doubt(self, *, last: bool) -> float:
+        """0 where another connection sees that this one is worked for, else 1, or less; `last`: then end who waits for us."""
         try:
             with closing(opened(self.parameters or {}, asks=False)) as other:
                 if self.at is None:  # not begun, behind a pooler that has no place for us, perhaps
-                    return True
+                    return 1
                 row = other.execute(AT_WORK, self.at).fetchone()
                 if row and row[0]:
-                    return False
+                    return 0
                 if last:
                     other.execute(END, self.at)
         except psycopg.Error as problem:
+            if isinstance(problem, Silence) and self._is_pooled:
+                return NO_PLACE
             # A server that has no room for one more connection is alive.
-            return not _is_full(problem)
-        return True
+            return 0 if _is_full(problem) else 1
+        return 1
+
+    @property
+    def _is_pooled(self) -> bool:
+        """Whether a pooler answered our first handshake, with a process number of its own making."""
+        return self.at is not None and self.at[0] != self.info.backend_pid
 
 
 def _is_full(problem: psycopg.Error) -> bool:
