@@ -100,7 +100,7 @@ class Line(psycopg.Connection[Any]):
                     raise Silence("the server does not answer any more")
 
     def _doubt(self, *, last: bool) -> float:
-        """0 where another connection sees that this one is worked for, else 1, or less; `last`: then end who waits for us."""
+        """0 where another connection sees that this one is worked for, else up to 1; `last`: then end who waits for us."""
         try:
             with closing(opened(self.parameters or {}, asks=False)) as other:
                 if self.at is None:  # not begun, behind a pooler that has no place for us, perhaps

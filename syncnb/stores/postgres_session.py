@@ -12,7 +12,7 @@ from syncnb.stores.postgres_errors import connect_error
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["DESCRIBE", "OLDEST", "SETTINGS", "SETTLE", "Server", "begin", "driver", "served"]
+__all__ = ["DESCRIBE", "OLDEST", "SETTINGS", "SETTLE", "Server", "begin", "driver", "is_standby", "served"]
 
 OLDEST = 12
 """The oldest major version that can be read."""
@@ -126,3 +126,13 @@ def served(connection: "Connection[Any]", row: tuple[Any, ...]) -> bool:
     connection.at = backend, began  # type: ignore[attr-defined]
     # A pooler answers the first handshake itself, with a process number of its own making.
     return bool(backend != connection.info.backend_pid)
+
+
+def is_standby(connection: "Connection[Any]") -> bool:
+    """Whether the server follows another one, and so refuses every write; whatever was begun is over then."""
+    try:
+        connection.execute("ROLLBACK")
+        row = connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone()
+    except driver().Error:
+        return False
+    return bool(row and row[0])

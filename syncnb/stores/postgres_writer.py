@@ -20,7 +20,7 @@ from syncnb.stores.postgres_fate import fate, number
 from syncnb.stores.postgres_line import copied_lines
 from syncnb.stores.postgres_refusals import cell_of, refusal_of, twice
 from syncnb.stores.postgres_sequences import advance
-from syncnb.stores.postgres_session import DESCRIBE, SETTINGS, SETTLE, Server, served
+from syncnb.stores.postgres_session import DESCRIBE, SETTINGS, SETTLE, Server, is_standby, served
 from syncnb.stores.postgres_staging import Layout, layout, setting
 from syncnb.stores.postgres_text import as_text, csv_chunks, own_codec
 from syncnb.stores.staging import NUMBER, arranged, check_block, joined
@@ -91,6 +91,11 @@ def _begin(connection: "psycopg.Connection[Any]", store: PostgresStore) -> Serve
         connection.execute(WORK_MEM)
         row = connection.execute(DESCRIBE).fetchone()
     except psycopg.Error as error:
+        if is_standby(connection):
+            raise WriteError(
+                f"{store.name} is a standby, which can only be read",
+                hint="connect to the primary server: a plan that was drawn here can be applied there",
+            ) from None
         raise postgres_write_error(error, store.name, lost=connection.closed) from None
     if row is None or row[5]:
         raise WriteError(f"{store.name} can only be read", hint="connect to the primary server")

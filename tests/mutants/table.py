@@ -1,22 +1,10 @@
 """The mutants: what is broken, which test must fail on it, and by which words."""
 
-from dataclasses import dataclass
+from tests.mutants.lines import LINES
+from tests.mutants.mutant import APPLYING, JOURNAL, STORES, Mutant
 
 __all__ = ["CHEAP", "MUTANTS", "Mutant"]
 
-
-@dataclass(frozen=True)
-class Mutant:
-    """One promise, broken. Each edit is a file, what stands there exactly once, and what stands there instead."""
-
-    name: str
-    edits: tuple[tuple[str, str, str], ...]
-    tests: tuple[str, ...]
-    meant: str
-    """A part of a line of the failure: a test that fails for another reason has noticed nothing."""
-
-
-APPLYING, STORES, JOURNAL = "syncnb/applying/", "syncnb/stores/", "syncnb/journal/"
 WRITING, RUNNING, KEEPING = APPLYING + "writing.py", APPLYING + "running.py", APPLYING + "keeping.py"
 STAGING, WRITER = STORES + "postgres_staging.py", STORES + "postgres_writer.py"
 BY_TIME = "syncnb/resolving/by_time.py"
@@ -423,101 +411,6 @@ IDS = (
         (("syncnb/syncing/running.py", "            with to_its_end():\n                failed(keeper, number, problem)\n", ""),),
         ("tests/test_syncing.py::test_a_sync_that_is_interrupted_as_it_begins_has_failed",),
         "running",
-    ),
-)  # fmt: skip
-
-LINE, SILENCE, PRESSED = (
-    STORES + "postgres_line.py",
-    "tests/stores/test_silence.py",
-    "tests/stores/test_pressed.py",
-)
-WAITED = f"{SILENCE}::test_a_long_statement_is_waited_for"
-BEHIND = f"{SILENCE}::test_behind_a_pooler"
-LEFT = f"{SILENCE}::test_who_waits_for_us_is_ended_and_we_hear_that_it_is_lost"
-LINES = (
-    Mutant(
-        "silence alone is taken for a loss",
-        ((LINE, "                if row and row[0]:\n                    return 0\n", ""),),
-        (WAITED,),
-        "== 'done (False,)'",
-    ),
-    Mutant(
-        "one doubt is enough",
-        ((LINE, "doubts >= QUESTIONS", "doubts >= 1"),),
-        (f"{SILENCE}::test_one_doubt_is_none",),
-        "assert 'ReadError' == 'done (False,)'",
-    ),
-    Mutant(
-        "a server that waits for us counts as at work",
-        ((LINE, "AND wait_event_type IS DISTINCT FROM 'Client')", "AND wait_event_type IS NOT NULL)"),),
-        (LEFT,),
-        "assert 'it waits for ever' == 'WriteError'",
-    ),
-    Mutant(
-        "a server that waits for us goes on to hold its locks",
-        ((LINE, "                if last:\n", "                if last and self.at is None:\n"),),
-        (LEFT,),
-        "holds its locks for ever",
-    ),
-    Mutant(
-        "a process of the server is known by its number alone",
-        ((LINE, "pid = %s AND extract(epoch FROM xact_start) = %s", "pid = %s AND extract(epoch FROM xact_start) IS DISTINCT FROM %s * 0"),),
-        (f"{SILENCE}::test_a_process_that_serves_somebody_else_by_now_is_not_ours",),
-        "somebody else's work was taken for ours",
-    ),
-    Mutant(
-        "a server without room for a question is taken for dead",
-        ((LINE, "return 0 if _is_full(problem) else 1", "return 1"),),
-        (f"{SILENCE}::test_a_server_without_room_is_alive",),
-        "assert 'ReadError' == 'done (False,)'",
-    ),
-    Mutant(
-        "a pooler without a place for a question is taken for dead",
-        ((LINE, "NO_PLACE = 0.25", "NO_PLACE = 1.0"),),
-        (BEHIND,),
-        "assert 'ReadError' == 'done (False,)'",
-    ),
-    Mutant(
-        "a Ctrl-C that SQLite swallowed while it read is an error of the file",
-        ((STORES + "sqlite.py", 'if str(error) == "interrupted" and not self._stopped:', "if self._stopped:"),),
-        (f"{PRESSED}::test_sqlite_swallows_none_that_comes_while_it_reads",),
-        "== 'KeyboardInterrupt'",
-    ),
-    Mutant(
-        "a Ctrl-C that SQLite swallowed while it wrote is an error of the file",
-        ((STORES + "sqlite_writer.py", 'if str(error) == "interrupted" and not self._stopped:', "if self._stopped:"),),
-        (f"{PRESSED}::test_sqlite_swallows_none_that_comes_while_it_writes",),
-        "== 'KeyboardInterrupt'",
-    ),
-    Mutant(
-        "a Ctrl-C is told as a full disk",
-        ((STORES + "sqlite_writer.py", "if isinstance(problem, Exception):  # a Ctrl-C stays one", "if problem:"),),
-        (f"{PRESSED}::test_one_that_comes_when_the_transaction_is_over_stays_one",),
-        "assert 'WriteError' == 'KeyboardInterrupt'",
-    ),
-    Mutant(
-        "a Ctrl-C leaves the connection of a snapshot open",
-        ((STORES + "postgres.py", "            keep(self.parameters, connection)\n        except BaseException:", "            keep(self.parameters, connection)\n        except Exception:"),),
-        (f"{PRESSED}::test_a_connection_is_closed_by_one",),
-        "== [True, True]",
-    ),
-    Mutant(
-        "a Ctrl-C leaves a connection open that has hardly begun",
-        ((STORES + "postgres.py", "        return begin(connection)\n    except BaseException:", "        return begin(connection)\n    except Exception:"),),
-        (f"{PRESSED}::test_a_connection_is_closed_by_one",),
-        "== [True, True]",
-    ),
-    Mutant(
-        "a connection that was told to cancel is used again",
-        ((STORES + "postgres.py", "            if self._interrupted:  # the cancel", "            if not self:  # the cancel"),),
-        ("tests/stores/test_conversation.py::test_what_ended_badly_is_not_taken_over[a cancel]",),
-        "assert 1 == 2",
-    ),
-    Mutant(
-        "a Ctrl-C while rows are written is told to nobody",
-        ((APPLYING + "running.py", "except BaseException as problem:", "except Exception as problem:"),),
-        ("tests/faults/test_process.py::test_an_interrupt_while_the_server_works[handled]",),
-        "what happened",
     ),
 )  # fmt: skip
 
