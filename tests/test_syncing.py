@@ -388,6 +388,60 @@ def test_what_was_not_captured_is_found_by_an_audit(bench: Workbench) -> None:
     assert read(sides.remote, QUERIES["hosts"]) == [("a", "l", "x"), ("b", "old", "x")]
 
 
+def test_what_no_log_covers_is_compared_or_told(bench: Workbench) -> None:
+    """A table that is not tracked, a column that is new on both sides, a table that the other side has no longer."""
+    table = "CREATE TABLE {} (id INTEGER PRIMARY KEY, v VARCHAR(9), n INTEGER)"
+    sides = made(bench, PAIRS["PostgreSQL"], [table.format("first"), table.format("second")])
+    run(sides.local, ["INSERT INTO first VALUES (1, 'a', 1)", "INSERT INTO second VALUES (1, 'a', 1)"])
+    sn.track(sides.local, [*QUERIES, "first"])
+    assert push(sides).records == 2, "nothing of it was pending, and all of it was written"
+    run(sides.local, ["UPDATE second SET v = 'b'"])
+    done = push(sides)
+    assert "everything was compared: second is not tracked" in done.notes
+    assert (done.records, read(sides.remote, "SELECT v FROM second")) == (1, [("b",)])
+    sn.track(sides.local)
+    assert "everything was compared: second was not tracked yet the last time" in push(sides).notes
+    assert not any(note.startswith("everything") for note in push(sides).notes)
+
+    run(sides.local, ["ALTER TABLE first ADD COLUMN w VARCHAR(9)", "UPDATE first SET w = 'new', v = 'c'"])
+    done = push(sides)
+    assert "first: column w is only in local, and not synced" in done.notes
+    assert (done.records, bool(done)) == (1, True)
+    run(sides.remote, ["ALTER TABLE first ADD COLUMN w VARCHAR(9)"])
+    done = push(sides)
+    assert "everything was compared: column w of first was not compared the last time" in done.notes
+    assert [(row.table, row.key) for row in done.open] == [("first", "1")]
+    assert push(sides, resolve=sn.take_local)
+    assert read(sides.remote, "SELECT w FROM first") == [("new",)]
+
+    run(sides.remote, ["DROP TABLE second"])
+    assert any(
+        note.startswith("second is not synced: remote has no table second") for note in push(sides).notes
+    )
+    run(sides.local, ["UPDATE second SET v = 'd'", "UPDATE first SET v = 'd'"])
+    done = push(sides)
+    assert [(row.table, row.key, row.why[:32]) for row in done.open] == [
+        ("second", "1", "remote has no table second any m")
+    ]
+    assert (done.records, done.backlog, read(sides.remote, "SELECT v FROM first")) == (1, 1, [("d",)])
+    assert push(sides, tables="first"), "told so, the others are synced without it"
+
+
+def test_a_column_that_the_target_computes_is_told(bench: Workbench) -> None:
+    table = "CREATE TABLE sums (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER{})"
+    sides = made(bench, PAIRS["PostgreSQL"], [])
+    run(sides.local, [table.format(""), "INSERT INTO sums VALUES (1, 2, 9)"])
+    computed = table.format(" GENERATED ALWAYS AS (a * 2) STORED")
+    run(
+        sides.remote,
+        [computed, "INSERT INTO sums (id, a) VALUES (1, 1)", "INSERT INTO sums (id, a) VALUES (2, 1)"],
+    )
+    done = push(sides, resolve=sn.take_local)
+    assert done.records == 1
+    assert "sums: b differs in 1 row and is not written: the target computes it" in done.notes
+    assert "sums: 1 row that only the target has is kept" in done.notes, "deletes=True is no word of a sync"
+
+
 BAD_CALLS = {
     "another direction": ({"direction": "up"}, "direction is 'up'"),
     "a hazard that is none": ({"allow": ("everything",)}, "there is no hazard 'everything'"),

@@ -12,10 +12,13 @@ from syncnb.schema import Column, Table, fold
 from syncnb.values.documents import ArrayRule
 from syncnb.values.kinds import Kind, postgres_kind
 from syncnb.values.pairing import cannot_compare, rule_for
+from syncnb.values.rules import Side
 
-__all__ = ["TOUCHED", "compared_columns", "only_wanted"]
+__all__ = ["ONLY_IN", "TOUCHED", "compared_columns", "only_wanted"]
 
 TOUCHED = "a stamp of ours, as told"
+ONLY_IN: Mapping[Side, str] = {"local": "only in local", "remote": "only in remote"}
+"""Why a column is not compared that one side alone has."""
 
 
 def compared_columns(
@@ -42,7 +45,7 @@ def compared_columns(
     taken = {column.name for column in partners.values()}
     for column in theirs.columns:
         if column.name not in taken:
-            reason = "ignored, as told" if wished.ignores(table, column.name) else "only in remote"
+            reason = "ignored, as told" if wished.ignores(table, column.name) else ONLY_IN["remote"]
             reason = TOUCHED if wished.touches(table, column.name) else reason
             left_out.append(Uncompared("column", column.name, 0, reason))
     return compared, left_out
@@ -66,7 +69,7 @@ def _left_out(
 ) -> str | None:
     """Why this column is not compared; None if it is. Key columns always are."""
     if partner is None:
-        return "ignored, as told" if ignored else "only in local"
+        return "ignored, as told" if ignored else ONLY_IN["local"]
     for side, there in (("local", column), ("remote", partner)):
         if not there.readable:
             return f"this role may not read it in {side}"

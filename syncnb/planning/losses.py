@@ -16,9 +16,20 @@ from syncnb.values.rules import Side
 if TYPE_CHECKING:
     from syncnb.planning.plans import Plan
 
-__all__ = ["arriving_cells", "clashes_of", "one_reason", "open_conflicts", "overwritten", "resolved"]
+__all__ = [
+    "arriving_cells",
+    "clashes_of",
+    "computed_notes",
+    "one_reason",
+    "open_conflicts",
+    "overwritten",
+    "resolved",
+]
 
 Row = tuple[str, str]
+
+HOW_TO_DELETE = "deletes=True would delete them"
+"""What a plan says of rows that only the target has, and that it keeps."""
 
 
 def clashes_of(diff: TableDiff, side: Side, table: str) -> Iterator[Clash]:
@@ -93,3 +104,13 @@ def _text(value: Raw) -> str | None:
 
 def _keys(block: Block) -> Iterator[str]:
     return (key_of(key) for key in zip(*map(to_python, block.keys), strict=True))
+
+
+def computed_notes(diff: TableDiff, side: Side, wanted: "np.ndarray[Any, Any]") -> Iterator[str]:
+    """Of cells that differ where the target computes its column: nothing can be written into it."""
+    for at, pair in enumerate(diff.pair.columns):
+        table, column = (diff.pair.local, pair.local) if side == "local" else (diff.pair.remote, pair.remote)
+        cells = int((wanted[:, at] & diff.differs[:, at]).sum())
+        if cells and column.generated is not None:
+            rows = "1 row" if cells == 1 else f"{cells:,} rows"
+            yield f"{table.label}: {column.name} differs in {rows} and is not written: the target computes it"

@@ -18,7 +18,7 @@ from syncnb.planning.doubles import unplaced
 from syncnb.planning.fates import Fates, Standing
 from syncnb.planning.filling import filled_by_database, filler
 from syncnb.planning.hazards import counted, hazards_of
-from syncnb.planning.losses import arriving_cells, clashes_of, one_reason
+from syncnb.planning.losses import HOW_TO_DELETE, arriving_cells, clashes_of, computed_notes, one_reason
 from syncnb.planning.plans import OpenRow
 from syncnb.planning.previewing import key_of
 from syncnb.planning.rekeying import RENAME, Rekeying
@@ -128,7 +128,7 @@ class Drawing:
             return
         source = self.diff.pair.remote if self.side == "local" else self.diff.pair.local
         against = (
-            "" if told else "deletes=True would delete them",
+            "" if told else HOW_TO_DELETE,
             "row-level security may hide them in the source" if source.row_security else "",
             "tables that inherit may hold more columns" if "HAS CHILDREN" in self.table.options else "",
             ""
@@ -231,6 +231,7 @@ class Drawing:
         if kept:
             stay = "1 row that differs stays" if kept == 1 else f"{kept:,} rows that differ stay"
             self.notes.append(f"{self.table.label}: {stay} as the target has {'it' if kept == 1 else 'them'}")
+        self.notes += computed_notes(diff, self.side, won | decisions.open[:, None])
         self.clashes += clashes_of(diff, self.side, self.table.label)
 
     def _changed(self, side: Side) -> RowSet:

@@ -23,17 +23,20 @@ from syncnb.errors import PlanError
 from syncnb.failpoints import reach
 from syncnb.matching import Told
 from syncnb.planning import Plan, plan
+from syncnb.planning.losses import HOW_TO_DELETE
 from syncnb.planning.rekeying import Collisions
 from syncnb.resolving import Policy
 from syncnb.steps import Block, Proof, Report
 from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.agreeing import holder_of, keep, label_of
+from syncnb.syncing.counting import unforeseen
 from syncnb.syncing.leasing import Lease, leased
 from syncnb.syncing.passing import Passed, advance, excused
 from syncnb.syncing.spooling import Spool
 from syncnb.syncing.synced import Synced, Waiting
 from syncnb.syncing.touching import Backlog, backlog_of, come_again, local_keys, waiting_rows
+from syncnb.syncing.uncovered import Parted, lone_columns, parted_of
 from syncnb.syncing.upserting import Upsert, upserted
 from syncnb.syncing.wishes import Direction, Wishes
 from syncnb.values.rules import Side
@@ -154,7 +157,6 @@ def _identity(store: Store) -> str:
 
 RESTORED = "what both agreed on is older than their last sync: the file was restored or made anew"
 NOTHING = "it ended without an answer; nothing was written"
-WRITTEN = ("inserted", "updated", "deleted", "mapped")
 WAYS: Mapping[str, tuple[Side, ...]] = {"push": ("remote",), "pull": ("local",), "both": ("remote", "local")}
 
 
@@ -319,6 +321,14 @@ class _Sync:
             base = TableBase(pair, self.side, connection, found) if found and connection is not None else None
             return {line.local: line.remote for line in base.lines(names, ())} if base is not None else {}
 
+    def _parted(self, d: Diff) -> Parted:
+        """Tables on which both had agreed, and that only one has by now."""
+        if not (d.unmatched_local or d.unmatched_remote):
+            return Parted()
+        with journal.journal_connection(self.lease.holder) as connection:
+            shapes = journal.shapes_of(connection, self.pair_id) if connection is not None else {}
+        return parted_of(d, shapes)
+
     def end(self) -> None:
         """Say in the journal of the base that it is over."""
         with self.lease.holder.writing() as writer:
@@ -332,8 +342,8 @@ class _Sync:
     ) -> _Way:  # fmt: skip
         """The last word on it, in the journal and for the person."""
         left = self.backlog.without(done) if into == "remote" else Backlog()
-        written = sum(n.get(name, 0) for n in report.totals.values() for name in WRITTEN)
-        records = len(done) if self.backlog.pending is not None and into == "remote" else written
+        logged = self.backlog.pending is not None and into == "remote"
+        records = len(done) + unforeseen(d, drawn, report, done if logged else ())
         still = {(each.table, each.key) for each in waiting}
         fresh = {(clash.table, clash.key) for clash in drawn.clashes} - still - self.resolved
         self.resolved |= fresh
@@ -348,7 +358,10 @@ class _Sync:
             if not self.again:
                 journal.mark(book.sql, self._placeholder(self.lease.sync), STAGE, number)
             book.commit()
-        notes = [*self.backlog.notes(into), *drawn.notes]
+        notes = [*self.backlog.notes(into), *self._parted(d).notes(), *lone_columns(d, into)]
+        notes += [
+            note.removesuffix(f": {HOW_TO_DELETE}") for note in drawn.notes
+        ]  # which a sync does not take
         return _Way(number, records, len(fresh), waiting, left, report, proof, tuple(dict.fromkeys(notes)))
 
     def _begin(self, keeper: Keeper, source: str) -> int:

@@ -35,7 +35,7 @@ class Synced:
     direction: str
     caller: str
     records: int
-    """Pending changes that reached their end: written, mapped, or equal already."""
+    """Pending changes that reached their end (written, mapped, or equal already), and rows written besides."""
     resolved: int
     """Rows that both sides had changed since they agreed, and that a policy decided."""
     open: tuple[Waiting, ...]

@@ -13,12 +13,13 @@ from syncnb.changes.keys import key_text
 from syncnb.comparing.remembering import row_keys
 from syncnb.comparing.selecting import Keys
 from syncnb.errors import PlanError
-from syncnb.matching import match
+from syncnb.matching import Matched, match
 from syncnb.planning import Plan
 from syncnb.planning.previewing import key_of
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.synced import Waiting
+from syncnb.syncing.uncovered import gone, parted_of, unlogged
 from syncnb.values.raw import concat, from_python, to_python
 from syncnb.values.rules import Side
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Partners: TypeAlias = Callable[[TablePair, set[str | None]], Mapping[str | None, str]]
 
-__all__ = ["Backlog", "backlog_of", "come_again", "local_keys", "waiting_rows"]
+__all__ = ["Backlog", "backlog_of", "come_again", "label_in", "local_keys", "local_names", "waiting_rows"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Backlog:
     whole: bool = True
     why: str = "nothing captures changes"
     """Why everything is compared."""
+    parted: frozenset[str] = frozenset()
+    """Tables of pending rows on which both sides had agreed, and that remote has no longer."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,8 +57,9 @@ class Backlog:
 
     def without(self, done: "Sequence[Touched]") -> "Backlog":
         """What is left when these have reached their end."""
-        gone = {(row.table, row.key) for row in done}
-        return Backlog(self.pending, tuple(row for row in self.rows if (row.table, row.key) not in gone))
+        over = {(row.table, row.key) for row in done}
+        left = tuple(row for row in self.rows if (row.table, row.key) not in over)
+        return Backlog(self.pending, left, parted=self.parted)
 
     def written(self, mark: "Mark | None") -> str | None:
         """A mark of the log as text, to be given back the next time."""
@@ -75,22 +79,24 @@ def backlog_of(local: Store, remote: Store, wishes: "Wishes", holder: WritableSt
     """What is pending in local, and whether it is known to be all."""
     from syncnb.tracking import pending, tracking
 
-    source = wishes.source
+    source, logged = wishes.source, None
     if source is None:
-        if local.dialect != "sqlite" or not tracking(local).tables:
+        if local.dialect != "sqlite" or not (logged := tracking(local).tables):
             return Backlog()
         source = "capture"
     with journal.journal_connection(holder) as connection:
         if connection is None:
             raise PlanError(f"{holder.name} has no journal", hint="it is a frame")
         mark, audit = journal.last_mark(connection, pair_id), journal.last_audit(connection, pair_id)
+        shapes = journal.shapes_of(connection, pair_id)
     found = pending(local, source=source, known=_mark(mark) if source == "capture" else None)
-    pairs = _pairs(local, remote, wishes)
+    matched = _matched(local, remote, wishes)
+    pairs, parted = matched.pairs, frozenset(parted_of(matched, shapes).local)
     here = {pair.local.name: pair for pair in pairs}
-    rows = tuple(row for row in found if row.table in here)
+    rows = tuple(row for row in found if row.table in here or row.table in parted)
     keys = {
         here[name].name: _keys([row for row in rows if row.table == name])
-        for name in dict.fromkeys(r.table for r in rows)
+        for name in dict.fromkeys(r.table for r in rows if r.table in here)
     }
     odd = [pair for pair in pairs if pair.name in keys and not _named(pair, keys[pair.name])]
     why = (
@@ -99,9 +105,9 @@ def backlog_of(local: Store, remote: Store, wishes: "Wishes", holder: WritableSt
         else "the last time left rows open" if audit.audited == journal.LEFT_OPEN
         else f"the last time was {audit.ended:%Y-%m-%d %H:%M}Z" if audit.ended + wishes.audit_every <= clock.now()
         else f"{odd[0].name} is tracked by another key than it is compared by" if odd
-        else ""
+        else unlogged(pairs, logged, shapes, audit)
     )  # fmt: skip
-    return Backlog(found, rows, keys, bool(why), why)
+    return Backlog(found, rows, keys, bool(why), why, parted)
 
 
 def come_again(waiting: Iterable[Waiting], left: Backlog, pairs: Iterable[TablePair]) -> bool:
@@ -112,7 +118,7 @@ def come_again(waiting: Iterable[Waiting], left: Backlog, pairs: Iterable[TableP
         for row in left.rows
         for table in (pair.local, pair.remote)
         if row.table == pair.local.name
-    }
+    } | {(row.table, row.key_text) for row in left.rows}
     return all((each.table, each.key) in known for each in waiting)
 
 
@@ -176,18 +182,20 @@ def waiting_rows(
         mine = [row for row in backlog.rows if row.table == table.pair.local.name]
         if not mine:
             continue
-        names, label = _local_names(table.pair, mine), _label(table, left.into)
+        names, label = local_names(table.pair, mine), label_in(table, left.into)
         stuck = _stuck(table, texts, left.into)
-        gone = {name for row, name in zip(mine, names, strict=True) if not row.present}
+        deleted = {name for row, name in zip(mine, names, strict=True) if not row.present}
         there = _remote_keys(table)
-        paired = partners(table.pair, gone) if gone and there else {}
-        lingering = {name for name in gone if paired.get(name, name) in there}
+        paired = partners(table.pair, deleted) if deleted and there else {}
+        lingering = {name for name in deleted if paired.get(name, name) in there}
         for row, name in zip(mine, names, strict=True):
             if name not in stuck | lingering:
                 done.append(row)
             elif name in lingering and (label, row.key_text) not in texts:
                 why = "local deleted it: deletes are not allowed, or nobody remembers that both had it"
                 waiting[Waiting(label, row.key_text, why)] = None
+    parted = (row for row in backlog.rows if row.table in backlog.parted)
+    waiting |= {Waiting(row.table, row.key_text, gone(row.table, "remote")): None for row in parted}
     return tuple(waiting), tuple(done)
 
 
@@ -202,7 +210,7 @@ def _open(drawn: Plan) -> Iterator[Waiting]:
 
 def _stuck(table: TableDiff, texts: set[tuple[str, str]], into: Side) -> set[str | None]:
     """The local keys of rows that the plan would still write, or that are open."""
-    pair, label, stuck = table.pair, _label(table, into), set[str | None]()
+    pair, label, stuck = table.pair, label_in(table, into), set[str | None]()
     at = [pair.columns.index(column) for column in pair.key]
 
     def told(rows: RowSet, row: int) -> set[str]:
@@ -226,7 +234,8 @@ def _remote_keys(table: TableDiff) -> set[str | None]:
     return set(row_keys(table.pair, rows.columns, "remote")) if len(rows) else set()
 
 
-def _label(table: TableDiff, into: Side) -> str:
+def label_in(table: TableDiff, into: Side) -> str:
+    """What that side calls the table."""
     return table.pair.local.label if into == "local" else table.pair.remote.label
 
 
@@ -234,7 +243,8 @@ def _texts(block: Block) -> Iterator[str]:
     return (key_of(key) for key in zip(*map(to_python, block.keys), strict=True))
 
 
-def _local_names(pair: TablePair, rows: "Sequence[Touched]") -> list[str | None]:
+def local_names(pair: TablePair, rows: "Sequence[Touched]") -> list[str | None]:
+    """The keys of pending rows as a base names them."""
     keys = _keys(rows)
     if not _named(pair, keys):
         return [None] * len(rows)
@@ -252,14 +262,14 @@ def _named(pair: TablePair, keys: Keys) -> bool:
     return set(keys.columns) == {column.local.name for column in pair.key}
 
 
-def _pairs(local: Store, remote: Store, wishes: "Wishes") -> tuple[TablePair, ...]:
+def _matched(local: Store, remote: Store, wishes: "Wishes") -> Matched:
     with local.reading() as here, remote.reading() as there:
         return match(
             here.schema(wishes.schemas),
             there.schema(wishes.schemas),
             wishes.told,
             (local.timezone, remote.timezone),
-        ).pairs
+        )
 
 
 def _mark(text: str | None) -> "Mark | None":

@@ -1,0 +1,68 @@
+"""How many rows a run passed on besides those that it knew to be pending."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from syncnb.changes import Diff, RowSet, TableDiff, TablePair
+from syncnb.changes.ids import key_names
+from syncnb.changes.references import on_side
+from syncnb.comparing.remembering import row_keys
+from syncnb.planning import Plan
+from syncnb.steps import Block, Report
+from syncnb.syncing.touching import label_in, local_names
+from syncnb.values.rules import Side
+
+if TYPE_CHECKING:
+    from syncnb.tracking import Touched
+
+__all__ = ["unforeseen"]
+
+
+def unforeseen(d: Diff, drawn: Plan, report: Report, done: "Sequence[Touched]") -> int:
+    """How many rows were written, deleted, or only mapped, that were not pending or that nobody knew to be."""
+    written = sum(
+        n.get(what, 0) for n in report.totals.values() for what in ("inserted", "updated", "deleted")
+    )
+    for table in d.tables:
+        arriving, mapped = _arriving(table, drawn)
+        written += len(mapped)
+        mine = [row for row in done if row.table == table.pair.local.name]
+        if mine:
+            names = zip(mine, local_names(table.pair, mine), strict=True)
+            written -= sum(row.present and key in arriving | mapped for row, key in names)
+            deleted = report.totals.get(label_in(table, drawn.into), {}).get("deleted", 0)
+            written -= min(deleted, sum(not row.present for row in mine))
+    return written
+
+
+def _arriving(table: TableDiff, drawn: Plan) -> tuple[set[str | None], set[str | None]]:
+    """The source's keys of rows that a plan writes, and of those that it only keeps as known under another id."""
+    pair, into, label = table.pair, drawn.into, label_in(table, drawn.into)
+    source: Side = "remote" if into == "local" else "local"
+    alone = table.only_local if source == "local" else table.only_remote
+    ours, theirs = (
+        row_keys(pair, rows.columns, side) if len(rows) else []
+        for rows, side in (
+            (_changed(table, source), source),
+            (_changed(table, into), into),
+        )
+    )
+    updated = {
+        key
+        for block in drawn.blocks
+        if block.table == label and block.verb == "update"
+        for key in _names_in(pair, block, into)
+    }
+    written = {mine for mine, key in zip(ours, theirs, strict=True) if key in updated}
+    written |= set(row_keys(pair, alone.columns, source)) if len(alone) else set()
+    mapped: set[str | None] = {key for each in drawn.maps if each.table == label for key in each.source}
+    return written, mapped - written
+
+
+def _changed(table: TableDiff, side: Side) -> RowSet:
+    return table.changed_local if side == "local" else table.changed_remote
+
+
+def _names_in(pair: TablePair, block: Block, side: Side) -> list[str | None]:
+    by_name = dict(zip(block.key, block.keys, strict=True))
+    return key_names([(column.rule, by_name[on_side(column, side)]) for column in pair.key], side)
