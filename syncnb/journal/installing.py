@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from syncnb.errors import PlanError
 from syncnb.journal.ddl import UPGRADES, Upgrades, creation, upgrading
-from syncnb.journal.rights import missing_rights, no_rights, present, said
+from syncnb.journal.rights import SNAPSHOT, missing_rights, no_rights, present, said
 from syncnb.journal.tables import VERSION, tables_of
 
 __all__ = ["install", "is_installed", "store_id", "version"]
@@ -12,8 +12,6 @@ __all__ = ["install", "is_installed", "store_id", "version"]
 LOCK = 0x73796E636E62
 """Two that install at once wait for each other here: IF NOT EXISTS alone lets both begin, and one fail."""
 
-SNAPSHOT = "syncnb.snapshot"
-"""In a connection's `info`: nothing that it sees changes while it is open."""
 KNOWN = "syncnb.journal"
 """In the `info` of a connection: the version that was found, asked once. What is not so yet may become so where
 no snapshot is held; a journal that is as it should be stays, locked by the question itself."""

@@ -8,10 +8,10 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection
 
 from syncnb.errors import ReadError
-from syncnb.journal.installing import SNAPSHOT, is_installed
+from syncnb.journal.installing import is_installed
 from syncnb.journal.outside import FIRST, folder, outside
 from syncnb.journal.recording import last_run
-from syncnb.journal.rights import FORBIDDEN, missing_rights
+from syncnb.journal.rights import FORBIDDEN, SNAPSHOT, missing_rights
 from syncnb.stores.port import Reader, Store
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from syncnb.journal.ddl import needed, to_apply
 from syncnb.journal.tables import Tables, tables_of
 from syncnb.stores.write_errors import postgres_write_error, sqlite_write_error
 
-__all__ = ["missing_rights", "no_rights", "present", "said"]
+__all__ = ["SNAPSHOT", "missing_rights", "no_rights", "present", "said"]
 
 FORBIDDEN = "42501"
 RELATIONS = relation(
@@ -35,9 +35,24 @@ def said(what: str, *, reading: bool = False) -> Iterator[None]:
     raise problem
 
 
-@said("looking for", reading=True)
+SNAPSHOT = "syncnb.snapshot"
+"""In a connection's `info`: nothing that it sees changes while it is open."""
+PRESENT = "syncnb.journal there"
+"""In the `info` of a snapshot: whether the tables are there, asked once."""
+
+
 def present(connection: Connection) -> bool:
     """Whether all of the journal's tables are there. Needs no right on them."""
+    if PRESENT in connection.info:
+        return bool(connection.info[PRESENT])
+    found = _present(connection)
+    if SNAPSHOT in connection.info:
+        connection.info[PRESENT] = found
+    return found
+
+
+@said("looking for", reading=True)
+def _present(connection: Connection) -> bool:
     ours = tables_of(connection)
     if ours.schema is None:
         found = select(MASTER.c.name).where(MASTER.c.type == "table")
@@ -58,20 +73,24 @@ def missing_rights(connection: Connection) -> list[str]:
     ours = tables_of(connection)
     if ours.schema is None:
         return []
-    schema = connection.scalar(select(SCHEMAS.c.oid).where(SCHEMAS.c.nspname == ours.schema))
+    # By number, not by name: to look a name up one must be allowed to use its schema.
+    may_use, may_create = (
+        func.pg_catalog.has_schema_privilege(SCHEMAS.c.oid, right) for right in ("USAGE", "CREATE")
+    )
+    asked = select(SCHEMAS.c.oid, may_use.label("USAGE"), may_create.label("CREATE"))
+    schema = connection.execute(asked.where(SCHEMAS.c.nspname == ours.schema)).one_or_none()
     if schema is None:
         may = select(
             func.pg_catalog.has_database_privilege(func.current_database(), "CREATE"), func.current_database()
         )
         allowed, name = connection.execute(may).one()
         return [] if allowed else [f"CREATE ON DATABASE {name}"]
-    # By number, not by name: to look a name up one must be allowed to use its schema.
     lacking = [
         f"{right} ON SCHEMA {ours.schema}"
         for right in (("USAGE",) if present(connection) else ("USAGE", "CREATE"))
-        if not connection.scalar(select(func.pg_catalog.has_schema_privilege(schema, right)))
+        if not schema._mapping[right]
     ]
-    return lacking + _missing_on_tables(connection, ours, schema)
+    return lacking + _missing_on_tables(connection, ours, schema.oid)
 
 
 def _missing_on_tables(connection: Connection, ours: Tables, schema: int) -> list[str]:

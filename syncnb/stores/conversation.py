@@ -11,14 +11,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["conversation", "drop", "keep", "one_conversation", "remember", "take"]
+__all__ = [
+    "conversation",
+    "drop",
+    "keep",
+    "keep_place",
+    "known_place",
+    "one_conversation",
+    "remember",
+    "take",
+]
 
+Place: TypeAlias = tuple[str | None, int]
+"""The system identifier of a server, and the oid of a database there."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,6 +46,8 @@ class _Lines:
         self.waiting: dict[Mapping[str, str], Connection[Any]] = {}
         self.opened: WeakSet[_Closes] = WeakSet()
         """Everything that was opened meanwhile. What is still open at the end was left behind by a Ctrl-C."""
+        self.places: dict[Mapping[str, str], Place] = {}
+        """Which database answers there, since the last connection was opened."""
 
     def close(self) -> None:
         # A process that was forked meanwhile shares the socket, and must not say goodbye on it.
@@ -120,8 +133,26 @@ def keep(parameters: Mapping[str, str], connection: "Connection[Any]") -> None:
         lines.waiting[parameters] = connection
 
 
+def known_place(parameters: Mapping[str, str]) -> Place | None:
+    """Which database it is, where this conversation asked already, and opened no connection to it since."""
+    lines = _talk.get()
+    return lines.places.get(parameters) if lines is not None and lines.process == os.getpid() else None
+
+
+def keep_place(parameters: Mapping[str, str], place: Place) -> None:
+    """Remember it: a connection stays with its database, and so need not be asked again."""
+    lines = _talk.get()
+    if lines is not None:
+        lines.places[parameters] = place
+
+
 def drop(parameters: Mapping[str, str]) -> None:
-    """Close the one that waits, so that a role with few connections has them all for what comes."""
+    """Close the one that waits, so that a role with few connections has them all for what comes.
+
+    Which database the next one leads to is not known before it is asked.
+    """
+    if (lines := _talk.get()) is not None:
+        lines.places.pop(parameters, None)
     if (connection := take(parameters)) is not None:
         connection.close()
 

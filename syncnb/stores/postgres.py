@@ -15,7 +15,7 @@ import pyarrow as pa
 from syncnb.errors import ReadError, SyncnbError
 from syncnb.filters import Condition
 from syncnb.schema import Column, Schema, Table
-from syncnb.stores.conversation import drop, keep, take
+from syncnb.stores.conversation import drop, keep, keep_place, known_place, take
 from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
@@ -125,8 +125,12 @@ class PostgresStore:
 
         reader: a snapshot of this store that is open anyway, which spares a connection.
         """
-        with nullcontext(reader) if reader is not None else self.reading() as asked:
-            server, oid = asked.place()
+        if (found := known_place(self.parameters)) is None:
+            with nullcontext(reader) if reader is not None else self.reading() as asked:
+                found = asked.place()
+                if not asked.server.pooled:
+                    keep_place(self.parameters, found)
+        server, oid = found
         return Identity(self.dialect, self.name, f"{server or address(self.parameters)[0]}/{oid}")
 
     def inspect(self, *, schemas: Sequence[str] | None = None) -> Schema:

@@ -23,7 +23,7 @@ OURS = "syncnb"
 """The schema of our own tables, which is never part of what is compared."""
 
 SCHEMAS = """
-SELECT nspname FROM pg_catalog.pg_namespace
+SELECT nspname, nspname = ANY (current_schemas(false)) FROM pg_catalog.pg_namespace
 WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' AND nspname <> %s ORDER BY nspname
 """
 
@@ -42,7 +42,8 @@ WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.
                   AND d.objid = c.oid AND d.deptype = 'e')
 """
 
-# `base` follows domains down to the type beneath, and remembers a NOT NULL on the way.
+# `base` follows domains down to the type beneath, and remembers a NOT NULL on the way. What is one row at most is
+# looked up rather than joined: with a few columns, planning such a query takes longer than it does.
 COLUMNS = """
 WITH RECURSIVE wanted AS (
     SELECT * FROM pg_catalog.pg_attribute
@@ -62,18 +63,20 @@ SELECT a.attrelid AS relation, a.attname AS name, format_type(a.atttypid, a.attt
             THEN format_type(t.oid, NULL) ELSE '' END AS base,
        t.typcategory::text AS category,
        NOT (a.attnotnull OR base.filled) AS nullable,
-       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default,
-       CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generated,
+       CASE WHEN a.attgenerated = '' THEN (
+           SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d
+           WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END AS default,
+       CASE WHEN a.attgenerated <> '' THEN (
+           SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d
+           WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END AS generated,
        CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
-       nullif(l.collname, 'default') AS collation,
-       has_schema_privilege(c.relnamespace, 'USAGE')
+       (SELECT nullif(l.collname, 'default') FROM pg_catalog.pg_collation l
+        WHERE l.oid = a.attcollation) AS collation,
+       has_schema_privilege((SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid = a.attrelid), 'USAGE')
            AND has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable
 FROM wanted a
-JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN base ON base.declared = a.atttypid AND NOT base.domain
 JOIN pg_catalog.pg_type t ON t.oid = base.type
-LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 ORDER BY a.attrelid, a.attnum
 """
 
@@ -215,14 +218,14 @@ def followers(connection: "Connection[Any]", tables: Sequence[Table]) -> list[st
 
 
 def _searched(connection: "Connection[Any]", schemas: Sequence[str]) -> list[str]:
-    there = [row[0] for row in connection.execute(SCHEMAS, (OURS,))]
+    there = dict(connection.execute(SCHEMAS, (OURS,)).fetchall())
+    """Whether each of them is on the search path."""
     for name in schemas:
         if name not in there:
             raise SchemaError(
                 f"there is no schema {name!r}", hint=f"schemas here: {', '.join(there) or 'none'}"
             )
-    path = [row[0] for row in connection.execute("SELECT unnest(current_schemas(false))::text")]
-    return [name for name in there if name in schemas or name in path]
+    return [name for name, searched in there.items() if searched or name in schemas]
 
 
 def _facts(connection: "Connection[Any]", query: LiteralString, wanted: Sequence[Any]) -> list[Facts]:

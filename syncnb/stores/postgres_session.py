@@ -12,7 +12,7 @@ from syncnb.stores.postgres_errors import connect_error
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["DESCRIBE", "OLDEST", "SETTINGS", "SETTLE", "Server", "begin", "driver", "is_standby", "served"]
+__all__ = ["DESCRIBE", "OLDEST", "SETTINGS", "Server", "begin", "driver", "is_standby", "served", "settled"]
 
 OLDEST = 12
 """The oldest major version that can be read."""
@@ -33,8 +33,11 @@ SETTINGS = {
     "row_security": "on",
 }
 
-# `true` means for this transaction only (SET LOCAL), with bound values.
-SETTLE = "SELECT set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS s (name, value)"
+
+def settled(settings: Mapping[str, str]) -> str:
+    """The statement that makes such settings of ours; `true` means for this transaction only (SET LOCAL)."""
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+
 
 DESCRIBE = """
 SELECT current_database(), current_user::text, current_setting('server_version_num')::int,
@@ -46,7 +49,7 @@ FROM pg_catalog.pg_database WHERE datname = current_database()
 
 SNAPSHOT = ";".join((
     BEGIN,
-    "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items()),
+    settled(SETTINGS),
     DESCRIBE,
     # Where every failed or abandoned read goes back to, so that the snapshot lives on.
     "SAVEPOINT snapshot",

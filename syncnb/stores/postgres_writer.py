@@ -20,7 +20,7 @@ from syncnb.stores.postgres_fate import fate, number
 from syncnb.stores.postgres_line import copied_lines
 from syncnb.stores.postgres_refusals import cell_of, refusal_of, twice
 from syncnb.stores.postgres_sequences import advance
-from syncnb.stores.postgres_session import DESCRIBE, SETTINGS, SETTLE, Server, is_standby, served
+from syncnb.stores.postgres_session import DESCRIBE, SETTINGS, Server, is_standby, served, settled
 from syncnb.stores.postgres_staging import Layout, layout, setting
 from syncnb.stores.postgres_text import as_text, csv_chunks, own_codec
 from syncnb.stores.staging import NUMBER, arranged, check_block, joined
@@ -47,6 +47,9 @@ WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
 LOCK = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s::text, 0::bigint))"
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+
+OPENING = ";".join((BEGIN, settled({**SETTINGS, "lock_timeout": LOCK_TIMEOUT}), WORK_MEM, DESCRIBE))
+"""All of it in one turn of the line."""
 
 RIGHTS = """
 SELECT pg_catalog.has_database_privilege(current_database(), 'TEMPORARY'),
@@ -84,12 +87,10 @@ def writing(store: PostgresStore) -> Iterator["PostgresWriter"]:
 
 
 def _begin(connection: "psycopg.Connection[Any]", store: PostgresStore) -> Server:
-    settings = {**SETTINGS, "lock_timeout": LOCK_TIMEOUT}
     try:
-        connection.execute(BEGIN)
-        connection.execute(SETTLE, (list(settings), list(settings.values())))
-        connection.execute(WORK_MEM)
-        row = connection.execute(DESCRIBE).fetchone()
+        answers = connection.execute(OPENING.encode())
+        answers.set_result(OPENING.split(";").index(DESCRIBE))
+        row = answers.fetchone()
     except psycopg.Error as error:
         if is_standby(connection):
             raise WriteError(

@@ -42,6 +42,7 @@ FROM sqlite_schema AS s JOIN pragma_foreign_key_list(s.name) AS f
 WHERE s.type = 'table' AND s.rootpage > 0
 ORDER BY s.name, f.id DESC, f.seq
 """
+TEXTS = "SELECT type, name, tbl_name, rootpage > 0, sql FROM sqlite_schema ORDER BY rowid"
 TRIGGERS = r"""
 SELECT lower(tbl_name), name, sql FROM sqlite_schema
 WHERE type = 'trigger' AND name NOT LIKE 'syncnb\_%' ESCAPE '\' ORDER BY name
@@ -105,12 +106,43 @@ class Facts:
     utf16: bool
 
 
+KNOWN: dict[tuple[Any, ...], Schema] = {}
+"""Catalogues by their texts: a verb asks for the same one several times, and a program for that of the same files."""
+MOST = 32
+"""So many are kept at most."""
+
+
 def read_schema(connection: sqlite3.Connection) -> Schema:
     """All tables and views of the file; not SQLite's own, not ours, no shadow tables of virtual ones.
 
     A view or virtual table whose columns cannot be told (what it reads is gone, its module is not
     here) has none, and the option BROKEN. Leaves `text_factory` changed.
     """
+    texts = _texts(connection)
+    if (known := KNOWN.get(texts) if texts else None) is not None:
+        return known
+    found = _read(connection)
+    if texts:
+        if len(KNOWN) >= MOST:
+            KNOWN.clear()
+        KNOWN[texts] = found
+    return found
+
+
+def _texts(connection: sqlite3.Connection) -> tuple[Any, ...]:
+    """All that the catalogue is made of; nothing where it hangs on more than that, or may change as it is read."""
+    connection.text_factory = bytes
+    try:
+        rows = tuple(connection.execute(TEXTS).fetchall())
+        encoding = connection.execute("PRAGMA encoding").fetchone()
+    finally:
+        connection.text_factory = _lenient
+    # What a view or a virtual table has for columns hangs on the functions and modules of this connection.
+    plain = all(rooted or kind == b"trigger" for kind, _, _, rooted, _ in rows)
+    return (encoding, rows) if plain and connection.in_transaction else ()
+
+
+def _read(connection: sqlite3.Connection) -> Schema:
     connection.text_factory = _lenient  # a name that is not UTF-8 must not hide all the others
     objects = [Named(*row) for row in connection.execute(OBJECTS)]
     facts = _facts(connection, objects)

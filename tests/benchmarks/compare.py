@@ -118,7 +118,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, embedded.server() as server:
         path, url = Path(folder) / "items.db", server.create("items")
         fill(path, url, told.rows)
-        sn.diff(sn.connect(path), sn.connect(url), "items", limit=1, progress=False)  # its imports are not measured
+        sn.diff(
+            sn.connect(path), sn.connect(url), "items", limit=1, progress=False
+        )  # its imports are not measured
         print("| differences | strategy | seconds | / drain | bytes both ways |")
         print("|---|---|---|---|---|")
         with linked(url) as link:

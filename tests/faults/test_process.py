@@ -326,8 +326,7 @@ def test_a_lock_of_somebody_else(place: Place, monkeypatch: pytest.MonkeyPatch) 
     12,
     without={
         "syncnb.stores.write_errors.CAUSES": (),
-        "syncnb.stores.postgres_session.SETTLE": "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
-        "syncnb.stores.postgres_writer.SETTLE": "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s (name, value)",
+        "syncnb.stores.postgres_writer.OPENING": postgres_writer.OPENING.replace("true)", "false)"),
     },
     good=(
         "WriteError: the server stopped writing t: canceling statement due to statement timeout",

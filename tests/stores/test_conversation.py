@@ -11,7 +11,7 @@ import syncnb as sn
 from syncnb.errors import ConnectError, ReadError
 from syncnb.stores import conversation as conversations
 from syncnb.stores.conversation import conversation, one_conversation
-from syncnb.stores.postgres import PostgresStore
+from syncnb.stores.postgres import PostgresReader, PostgresStore
 
 
 @pytest.fixture
@@ -121,6 +121,29 @@ def test_what_ended_badly_is_not_taken_over(store: PostgresStore, pids: list[int
                 reader.interrupt()
         store.describe()
     assert len(pids) == 2
+
+
+def test_which_database_it_is_is_asked_once_a_connection(
+    pg: str, store: PostgresStore, pids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = PostgresReader.place
+    monkeypatch.setattr(PostgresReader, "place", lambda self: asked.append(len(pids)) or real(self))
+    alone = store.identity()
+    assert store.identity() == alone
+    assert asked == [1, 2], "outside a conversation nothing is known"
+    asked.clear()
+    pids.clear()
+    with conversation():
+        with store.reading() as reader:
+            assert store.identity(reader) == alone
+        assert [store.identity() for _ in range(3)] == [alone] * 3
+        assert asked == [1]
+        with psycopg.connect(pg, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (pids[0],))
+        store.describe()  # by a new connection, of which nobody knows where it leads
+        assert store.identity() == alone
+    assert asked == [1, 2]
 
 
 def test_another_password_is_another_connection(pg: str, store: PostgresStore, pids: list[int]) -> None:

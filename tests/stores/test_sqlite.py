@@ -336,6 +336,17 @@ def test_two_inspections_of_one_file_are_equal_and_a_change_shows(make: Make) ->
     assert store.inspect() != before
 
 
+def test_a_catalogue_is_remembered_by_all_that_it_is_made_of(make: Make) -> None:
+    plain = "CREATE TABLE t (k TEXT PRIMARY KEY, n INTEGER); CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END"
+    first = make(plain).inspect()
+    assert make(plain, "same.db").inspect() is first
+    wide = make(f"PRAGMA encoding = 'UTF-16le'; {plain}", "wide.db")
+    assert wide.inspect()["t"].text_order == "other"
+    assert make(plain.replace("SELECT 1", "SELECT 2"), "other.db").inspect() != first
+    seen = make(f"{plain}; CREATE VIEW v AS SELECT k, unheard_of(n) AS m FROM t", "seen.db")
+    assert seen.inspect() is not seen.inspect(), "what a view has hangs on who looks at it"
+
+
 def test_a_view_is_no_obstacle_when_its_module_is_missing(make: Make) -> None:
     store = make(
         "CREATE TABLE t (a); PRAGMA writable_schema = ON;"
