@@ -1,6 +1,8 @@
 """`syncnb` in a process of its own, and small files to compare."""
 
 import contextlib
+import itertools
+import json
 import os
 import signal
 import sqlite3
@@ -45,6 +47,65 @@ def run(tmp_path: Path) -> Run:
             text=True,
             timeout=120,
         )
+
+    return run
+
+
+LOADED = """
+import json, os, signal, sys, traceback
+import pandas, psycopg, pyarrow.compute, sqlalchemy
+import syncnb.applying, syncnb.comparing.diffing, syncnb.syncing, syncnb.verifying
+import syncnb.cli.apply, syncnb.cli.diff, syncnb.cli.plan, syncnb.cli.sync
+for line in sys.stdin:
+    words, home, environment, out, err = json.loads(line)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            signal.alarm(120)
+            os.chdir(home)
+            os.environ.clear()
+            os.environ.update(environment)
+            for number, path in ((0, os.devnull), (1, out), (2, err)):
+                os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), number)
+            code = syncnb.cli.main(words)
+            sys.stdout.flush()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Iterator["subprocess.Popen[str]"]:
+    """A process that has loaded everything, and forks one that runs a command for each line that it is sent."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LOADED], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:  # fmt: skip
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture
+def command(tmp_path: Path, loaded: "subprocess.Popen[str]") -> Run:
+    """As `run`, in a fork: to load pandas and drivers takes ten times as long as most commands do."""
+    home = tmp_path / "cwd"
+    home.mkdir()
+    numbers = itertools.count()
+
+    def run(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        assert loaded.stdin is not None
+        assert loaded.stdout is not None
+        number = next(numbers)
+        files = [tmp_path / f"{name}{number}" for name in ("out", "err")]
+        asked = [words, str(home), environment(**more), *map(str, files)]
+        loaded.stdin.write(json.dumps(asked) + "\n")
+        loaded.stdin.flush()
+        code = int(loaded.stdout.readline())
+        return subprocess.CompletedProcess(words, code, *(file.read_text("utf-8") for file in files))
 
     return run
 

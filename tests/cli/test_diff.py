@@ -120,14 +120,14 @@ def test_text_shows_ten_differences_a_table_or_all(file: File, capsys: pytest.Ca
 
 
 def test_northwind_pairs_as_the_match_file_tells(
-    run: Run, dataset: Dataset, data_home: Path, tmp_path: Path
+    command: Run, dataset: Dataset, data_home: Path, tmp_path: Path
 ) -> None:
     match = tmp_path / "northwind.toml"
     match.write_text('[tables]\nRegions = "region"\n[key]\nregion = ["region_id"]\n')
     local = str(data_home / "northwind" / "northwind_small.sqlite")
-    alone = json.loads(run("diff", local, "env:NW", "--json", NW=dataset("northwind")).stdout)
+    alone = json.loads(command("diff", local, "env:NW", "--json", NW=dataset("northwind")).stdout)
     told = json.loads(
-        run("diff", local, "env:NW", "--json", "--match", str(match), NW=dataset("northwind")).stdout
+        command("diff", local, "env:NW", "--json", "--match", str(match), NW=dataset("northwind")).stdout
     )
     assert "Regions" in alone["unmatched_local"]
     assert "region" in alone["unmatched_remote"]
@@ -192,14 +192,14 @@ def test_an_option_takes_several_values_but_never_a_store(typed: str, meant: str
     assert spelled_out(typed.split(), repeated=("--table", "--key"), single=("--limit",)) == meant.split()
 
 
-def test_a_strategy_finds_the_same(run: Run, dataset: Dataset, data_home: Path) -> None:
+def test_a_strategy_finds_the_same(command: Run, dataset: Dataset, data_home: Path) -> None:
     local = str(data_home / "chinook" / "Chinook_Sqlite.sqlite")
     told = [
-        run("diff", local, "env:CHINOOK", "--json", "--strategy", name, CHINOOK=dataset("chinook"))
+        command("diff", local, "env:CHINOOK", "--json", "--strategy", name, CHINOOK=dataset("chinook"))
         for name in ("stream", "digests")
     ]
     assert told[0].stdout == told[1].stdout
     assert {each.returncode for each in told} == {1}
-    ended = run("diff", local, "env:CHINOOK", "--strategy", "fast", CHINOOK=dataset("chinook"))
+    ended = command("diff", local, "env:CHINOOK", "--strategy", "fast", CHINOOK=dataset("chinook"))
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "no strategy 'fast'" in ended.stderr

@@ -102,12 +102,12 @@ def test_an_error_in_a_process_of_its_own(run: Run) -> None:
     assert (ended.returncode, ended.stdout, len(lines(ended.stderr))) == (2, "", 2)
 
 
-def test_a_wrong_password_is_never_repeated(run: Run, pg: str, file: File) -> None:
+def test_a_wrong_password_is_never_repeated(command: Run, pg: str, file: File) -> None:
     # A role that is not there either, for servers that let everybody in.
     wrong = re.sub(r"//[^@]*@", f"//nobody_here:{SECRET}@", pg)
     local = file("a.db")
-    named = run("diff", local, "env:REMOTE", REMOTE=wrong)
-    written = run("diff", local, wrong)
+    named = command("diff", local, "env:REMOTE", REMOTE=wrong)
+    written = command("diff", local, wrong)
     assert (named.returncode, written.returncode) == (2, 2)
     assert len(lines(named.stderr)) == 2
     [noted, *said] = lines(written.stderr)

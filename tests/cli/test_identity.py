@@ -25,26 +25,26 @@ def sides(tmp_path: Path) -> tuple[str, str]:
     return str(tmp_path / "l.db"), str(tmp_path / "r.db")
 
 
-def conflicts(run: Run, *words: str) -> list[tuple[Any, ...]]:
-    (table,) = json.loads(run("diff", *words, "--json").stdout)["tables"]
+def conflicts(command: Run, *words: str) -> list[tuple[Any, ...]]:
+    (table,) = json.loads(command("diff", *words, "--json").stdout)["tables"]
     return [(c["class"], c["local_id"], c["remote_id"]) for c in table["conflicts"]]
 
 
-def test_a_diff_tells_conflicts_and_takes_what_is_told(run: Run, sides: tuple[str, str]) -> None:
+def test_a_diff_tells_conflicts_and_takes_what_is_told(command: Run, sides: tuple[str, str]) -> None:
     certain = [("id collision", "7", "7"), ("twin", "7", "9")]
-    assert conflicts(run, *sides) == [("rename or collision", "8", "8"), *certain]
-    assert conflicts(run, *sides, "--ids", "hosts:8=same") == [("renamed", "8", "8"), *certain]
-    assert conflicts(run, *sides, "--ids", "meaningless") == [
+    assert conflicts(command, *sides) == [("rename or collision", "8", "8"), *certain]
+    assert conflicts(command, *sides, "--ids", "hosts:8=same") == [("renamed", "8", "8"), *certain]
+    assert conflicts(command, *sides, "--ids", "meaningless") == [
         ("id collision", "7", "7"), ("id collision", "8", "8"), ("twin", "7", "9")
     ]  # fmt: skip
 
 
-def test_a_plan_keeps_both(run: Run, sides: tuple[str, str], tmp_path: Path) -> None:
+def test_a_plan_keeps_both(command: Run, sides: tuple[str, str], tmp_path: Path) -> None:
     out = str(tmp_path / "plan.json")
     words = ("plan", *sides, "--into", "remote", "--out", out, "--resolve", "take_local")
-    open_ = run(*words, "--ids", "hosts")
+    open_ = command(*words, "--ids", "hosts")
     assert (open_.returncode, "1 row is left open" in open_.stderr) == (1, True)
-    kept = run(*words, "--ids", "hosts", "--collisions", "hosts=keep_both")
+    kept = command(*words, "--ids", "hosts", "--collisions", "hosts=keep_both")
     assert (kept.returncode, "1 to insert, 2 to map" in kept.stdout) == (0, True)
 
 
@@ -57,7 +57,7 @@ def test_a_plan_keeps_both(run: Run, sides: tuple[str, str], tmp_path: Path) -> 
     ],
 )  # fmt: skip
 def test_a_wrong_word_is_one_line(
-    run: Run, sides: tuple[str, str], words: tuple[str, ...], message: str
+    command: Run, sides: tuple[str, str], words: tuple[str, ...], message: str
 ) -> None:
-    done = run("diff", *sides, *words)
+    done = command("diff", *sides, *words)
     assert (done.returncode, message in done.stderr, done.stderr.count("Hint:")) == (2, True, 1)

@@ -353,7 +353,7 @@ def test_the_script_of_the_journal_is_enough_for_a_role(
 
 
 def test_a_role_without_create_is_sent_to_the_script(
-    pg: str, file: File, load_sql: LoadSql, run: Run, tmp_path: Path
+    pg: str, file: File, load_sql: LoadSql, command: Run, tmp_path: Path
 ) -> None:
     role, plan = "cli_writer", str(tmp_path / "plan.json")
     load_sql(pg, f"{TABLE};CREATE ROLE {role} LOGIN PASSWORD 'pw-{role}'")
@@ -361,12 +361,12 @@ def test_a_role_without_create_is_sent_to_the_script(
     try:
         url = re.sub(r"//[^@]*@", f"//{role}:pw-{role}@", pg)
         local = file("local.db", LOCAL, script=TABLE)
-        assert run("plan", local, "env:R", "--into", "remote", "--out", plan, R=url).returncode == 0
-        refused = run("apply", plan, "env:R", R=url)
+        assert command("plan", local, "env:R", "--into", "remote", "--out", plan, R=url).returncode == 0
+        refused = command("apply", plan, "env:R", R=url)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert "Hint: `syncnb journal --sql STORE` prints what an administrator can run" in refused.stderr
-        load_sql(pg, run("journal", "--sql", "env:R", "--role", role, R=url).stdout)
-        applied = run("apply", plan, "env:R", R=url)
+        load_sql(pg, command("journal", "--sql", "env:R", "--role", role, R=url).stdout)
+        applied = command("apply", plan, "env:R", R=url)
         assert (applied.returncode, lines(applied.stdout)[0]) == (0, "run 1: applied"), applied.stderr
         assert f"pw-{role}" not in refused.stderr + applied.stdout + applied.stderr
     finally:
@@ -374,7 +374,7 @@ def test_a_role_without_create_is_sent_to_the_script(
 
 
 def test_a_password_in_a_url_is_not_repeated_as_the_next_command(
-    pg: str, file: File, load_sql: LoadSql, run: Run, tmp_path: Path
+    pg: str, file: File, load_sql: LoadSql, command: Run, tmp_path: Path
 ) -> None:
     load_sql(pg, TABLE)
     local, plan = file("local.db", LOCAL, script=TABLE), str(tmp_path / "plan.json")
@@ -382,7 +382,7 @@ def test_a_password_in_a_url_is_not_repeated_as_the_next_command(
     load_sql(pg, f"CREATE ROLE cli_reader LOGIN SUPERUSER PASSWORD '{secret}'")
     try:
         url = re.sub(r"//[^@]*@", f"//cli_reader:{secret}@", pg)
-        ended = run("plan", local, url, "--into", "remote", "--out", plan)
+        ended = command("plan", local, url, "--into", "remote", "--out", plan)
         assert ended.returncode == 0, ended.stderr
         assert "next: syncnb apply " in ended.stderr
         assert secret not in ended.stdout + ended.stderr
@@ -392,12 +392,12 @@ def test_a_password_in_a_url_is_not_repeated_as_the_next_command(
 
 
 def test_an_interrupt_while_applying_says_what_is_certain(
-    pg: str, file: File, load_sql: LoadSql, run: Run, start: Callable[..., Any], tmp_path: Path
+    pg: str, file: File, load_sql: LoadSql, command: Run, start: Callable[..., Any], tmp_path: Path
 ) -> None:
     load_sql(pg, f"{TABLE};{REMOTE}")
     local, plan = file("local.db", LOCAL, script=TABLE), str(tmp_path / "plan.json")
     words = ("--into", "remote", "--out", plan, "--resolve", "take_local")
-    assert run("plan", local, "env:R", *words, R=pg).returncode == 0
+    assert command("plan", local, "env:R", *words, R=pg).returncode == 0
     with psycopg.connect(pg) as other, psycopg.connect(pg, autocommit=True) as onlooker:
         other.execute("SELECT * FROM t FOR UPDATE")
         child = start("apply", plan, "env:R", R=pg)
@@ -409,8 +409,8 @@ def test_an_interrupt_while_applying_says_what_is_certain(
     assert lines(err)[-1].startswith("Interrupted: all of it was written, or nothing: `syncnb history STORE`")
     with psycopg.connect(pg) as connection:
         assert connection.execute("SELECT id, v FROM t ORDER BY id").fetchall() == BEFORE
-    assert json.loads(run("history", "env:R", "--json", R=pg).stdout)["runs"][0]["status"] == "failed"
-    assert run("apply", plan, "env:R", R=pg).returncode == 0
+    assert json.loads(command("history", "env:R", "--json", R=pg).stdout)["runs"][0]["status"] == "failed"
+    assert command("apply", plan, "env:R", R=pg).returncode == 0
 
 
 ADVICE: Sequence[tuple[str, str]] = (

@@ -32,16 +32,16 @@ def sides(file: File) -> tuple[str, str]:
     return local, remote
 
 
-def test_what_changed_is_passed_on(sides: tuple[str, str], run: Run) -> None:
+def test_what_changed_is_passed_on(sides: tuple[str, str], command: Run) -> None:
     local, remote = sides
     change(local, "UPDATE t SET v = 'mine' WHERE id = 1")
-    done = run("sync", *sides)
+    done = command("sync", *sides)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == (
         "Sync #2 completed: 1 records, 0 conflicts resolved (caller: syncnb sync)"
     )
     assert held(remote) == held(local) == [(1, "mine"), (2, "two")]
-    assert run("sync", *sides).stdout.startswith("Sync #3 completed: 0 records")
+    assert command("sync", *sides).stdout.startswith("Sync #3 completed: 0 records")
 
 
 def test_what_stays_open_is_told_and_exits_1(
