@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +66,28 @@ def folder_of(server: embedded.Server) -> Path:
 # ---------------------------------------------------------------------------------- what a server gives
 
 
-def test_a_server_answers_by_tcp_and_by_socket_and_asks_for_a_password(tmp_path: Path) -> None:
-    with embedded.server() as server:
-        url = server.url()
-        by_socket = url.replace(f"@{server.host}:{server.port}/postgres", "@/postgres")
-        by_socket += f"?host={server.socket_dir}&port={server.port}"
-        for way in (url, by_socket):
-            assert ask(way, "SELECT current_setting('server_version_num')::int") == server.version
-            with pytest.raises(psycopg.OperationalError, match="password"):
-                ask(way.replace(url.split(":")[2].split("@")[0], "wrong"), "SELECT 1")
-        assert server.host == "127.0.0.1"
-        assert server.version >= 150000
-        assert len(f"{server.socket_dir}/.s.PGSQL.{server.port}") < 100
-        assert folder_of(server).stat().st_mode & 0o077 == 0
+@pytest.fixture(scope="module")
+def own(servers_folder: Path) -> Iterator[embedded.Server]:
+    """One that is started here, for those who only look at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SYNCNB_TEST_DSN", raising=False)
+        with embedded.server() as server:
+            yield server
     assert not folder_of(server).exists()
+
+
+def test_a_server_answers_by_tcp_and_by_socket_and_asks_for_a_password(own: embedded.Server) -> None:
+    url = own.url()
+    by_socket = url.replace(f"@{own.host}:{own.port}/postgres", "@/postgres")
+    by_socket += f"?host={own.socket_dir}&port={own.port}"
+    for way in (url, by_socket):
+        assert ask(way, "SELECT current_setting('server_version_num')::int") == own.version
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            ask(way.replace(url.split(":")[2].split("@")[0], "wrong"), "SELECT 1")
+    assert own.host == "127.0.0.1"
+    assert own.version >= 150000
+    assert len(f"{own.socket_dir}/.s.PGSQL.{own.port}") < 100
+    assert folder_of(own).stat().st_mode & 0o077 == 0
 
 
 def test_each_server_has_its_own_password_port_and_folder_and_closes_alone() -> None:
@@ -88,12 +97,23 @@ def test_each_server_has_its_own_password_port_and_folder_and_closes_alone() -> 
         assert not folder_of(one).exists()
         assert ask(other.url(), "SELECT 1") == 1
         one.close()  # a second time: nothing
+    assert not folder_of(other).exists()
     with pytest.raises(psycopg.OperationalError):
         ask(other.url(), "SELECT 1")
 
 
 SHOWN = {
-    "careless by default": ({}, {"fsync": "off", "synchronous_commit": "off"}),
+    "careless by default, UTF-8, code point order, UTC": (
+        {},
+        {
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "server_encoding": "UTF8",
+            "TimeZone": "UTC",
+            "listen_addresses": "127.0.0.1",
+            "lc_messages": "C",
+        },
+    ),
     "careful when asked": (
         {"fsync": True},
         {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"},
@@ -102,16 +122,12 @@ SHOWN = {
         {"settings": {"track_commit_timestamp": "on", "max_connections": "17"}},
         {"track_commit_timestamp": "on", "max_connections": "17", "fsync": "off"},
     ),
-    "UTF-8, code point order, UTC": (
-        {},
-        {"server_encoding": "UTF8", "TimeZone": "UTC", "listen_addresses": "127.0.0.1", "lc_messages": "C"},
-    ),
 }
 
 
 @pytest.mark.parametrize(("asked", "shown"), SHOWN.values(), ids=SHOWN)
-def test_settings(asked: dict[str, Any], shown: dict[str, str]) -> None:
-    with embedded.server(**asked) as server:
+def test_settings(asked: dict[str, Any], shown: dict[str, str], own: embedded.Server) -> None:
+    with embedded.server(**asked) if asked else nullcontext(own) as server:
         assert {name: ask(server.url(), f"SHOW {name}") for name in shown} == shown
 
 
@@ -175,11 +191,10 @@ def test_a_name_that_is_taken_is_one_line_with_a_hint(pg_server: embedded.Server
     pg_server.drop("twice")
 
 
-def test_the_repr_tells_no_port_path_or_password() -> None:
-    with embedded.server() as server:
-        assert repr(server) == "Server(PostgreSQL, embedded)"
-        assert server._cluster is not None
-        assert repr(server._cluster) == "Cluster(running)"
+def test_the_repr_tells_no_port_path_or_password(own: embedded.Server) -> None:
+    assert repr(own) == "Server(PostgreSQL, embedded)"
+    assert own._cluster is not None
+    assert repr(own._cluster) == "Cluster(running)"
 
 
 # ------------------------------------------------------------------------------------ when it does not start
@@ -531,14 +546,13 @@ def test_close_tidies_up_after_a_murder(victim: str, processes: Processes) -> No
     assert not folder_of(server).exists()
 
 
-def test_signals_to_the_supervisor_do_not_orphan_the_server() -> None:
-    with embedded.server() as server:
-        assert server._cluster is not None
-        for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            os.kill(server._cluster.supervisor.pid, sent)
-            time.sleep(0.05)
-        assert server._cluster.supervisor.poll() is None
-        assert ask(server.url(), "SELECT 1") == 1
+def test_signals_to_the_supervisor_do_not_orphan_the_server(own: embedded.Server) -> None:
+    assert own._cluster is not None
+    for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(own._cluster.supervisor.pid, sent)
+        time.sleep(0.05)
+    assert own._cluster.supervisor.poll() is None
+    assert ask(own.url(), "SELECT 1") == 1
 
 
 # -------------------------------------------------------------------------------- as root and as anybody

@@ -364,7 +364,7 @@ def test_dask_loses_a_worker(bench: Workbench) -> None:
     with ExitStack() as stack:
         stack.callback(os.environ.pop, "WORKERS_URL")
         cluster = stack.enter_context(
-            distributed.LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=None)
+            distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
         )
         client = stack.enter_context(distributed.Client(cluster))
         pids, killed = client.run(os.getpid), []
