@@ -18,6 +18,43 @@ ENGINES = {
 }
 
 
+EMPTIED = (
+    "DROP SCHEMA public CASCADE",
+    "DROP SCHEMA IF EXISTS syncnb CASCADE",
+    "CREATE SCHEMA public",
+    "GRANT USAGE ON SCHEMA public TO PUBLIC",
+)
+KEEPER = "workbench"
+"""What the connections that stay call themselves, for who counts those that should not."""
+_kept: dict[str, psycopg.Connection] = {}
+
+
+def told(url: str, *statements: str) -> None:
+    """Have an administrator run these, each at once, on a connection that stays.
+
+    A new one would take a process of the server with empty caches, which costs more than the statements do. It
+    is set back each time; where it died meanwhile, there is another.
+    """
+    connection = _kept.get(url)
+    try:
+        if connection is not None:
+            connection.execute("DISCARD ALL")
+    except psycopg.Error:
+        connection = None
+    if connection is None:
+        connection = _kept[url] = psycopg.connect(
+            url, autocommit=True, application_name=KEEPER, prepare_threshold=None
+        )
+    for statement in statements:
+        connection.execute(statement)
+
+
+def let_go() -> None:
+    """Close the connections that stayed."""
+    while _kept:
+        _kept.popitem()[1].close()
+
+
 class Workbench:
     """Makes SQLite files in a folder, and empties two PostgreSQL databases in turn."""
 
@@ -40,23 +77,14 @@ class Workbench:
     def postgresql(self, *statements: str, timezone: object = None) -> sn.Store:
         """An emptied PostgreSQL database; the one before the last is emptied for it."""
         url = self.last = next(self.databases)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("DROP SCHEMA public CASCADE")
-            connection.execute("DROP SCHEMA IF EXISTS syncnb CASCADE")
-            connection.execute("CREATE SCHEMA public")
-            connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
-            for statement in statements:
-                connection.execute(statement)
+        told(url, *EMPTIED, *statements)
         return sn.connect(url, timezone=timezone)
 
     def as_role(self, role: str, *grants: str) -> sn.Store:
         """The PostgreSQL database made last, opened by a role that has nothing but these grants."""
-        with psycopg.connect(self.last, autocommit=True) as connection:
-            connection.execute(
-                f"DO $$ BEGIN CREATE ROLE {role} LOGIN PASSWORD 'pw'; EXCEPTION WHEN duplicate_object THEN END $$"
-            )
-            for grant in grants:
-                connection.execute(f"GRANT {grant} TO {role}")
+        there = "EXCEPTION WHEN duplicate_object THEN"
+        made = f"DO $$ BEGIN CREATE ROLE {role} LOGIN PASSWORD 'pw'; {there} END $$"
+        told(self.last, made, *(f"GRANT {grant} TO {role}" for grant in grants))
         return sn.connect(f"postgresql://{role}:pw@{self.last.rpartition('@')[2]}")
 
     def make(self, engine: str, *statements: str, timezone: object = None) -> sn.Store:

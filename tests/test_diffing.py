@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 import syncnb as sn
-from tests.databases import ENGINES, Workbench, rows
+from tests.databases import ENGINES, KEEPER, Workbench, rows
 
 PLAIN = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)"
 
@@ -424,8 +424,8 @@ class TestSnapshot:
         left, right = bench.sqlite(PLAIN), bench.postgresql("CREATE TABLE t (id int PRIMARY KEY, v text)")
         d = sn.diff(left, right)
         with psycopg.connect(pg_server.url()) as connection:
-            query = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '%bench%' AND pid <> pg_backend_pid()"
-            assert connection.execute(query).fetchone() == (0,)
+            query = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '%%bench%%' AND application_name <> %s"
+            assert connection.execute(query, (KEEPER,)).fetchone() == (0,)
         with sqlite3.connect(Path(left.path)) as connection:  # type: ignore[attr-defined]
             connection.execute("INSERT INTO t VALUES (1, 'later')")
         connection.close()

@@ -13,6 +13,7 @@ import pytest
 import syncnb as sn
 from syncnb.applying import running
 from syncnb.stores import postgres_writer
+from tests.databases import KEEPER
 from tests.faults.places import DDL, Place, killed_at, planned, said
 from tests.faults.proving import edited, fault, pattern
 from tests.faults.proxy import proxied
@@ -133,6 +134,7 @@ SLOW = (
 )
 SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    f" AND application_name <> '{KEEPER}'"
 )
 
 
