@@ -19,7 +19,8 @@ import psycopg
 import pytest
 
 from syncnb import embedded
-from tests.databases import Workbench
+from syncnb.stores.conversation import conversation
+from tests.databases import Workbench, let_go
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -248,9 +249,20 @@ def _text(script: Path | str) -> str:
 
 
 @pytest.fixture(scope="session")
-def two_databases(pg_server: embedded.Server) -> tuple[str, str]:
+def two_databases(pg_server: embedded.Server) -> Iterator[tuple[str, str]]:
     """The URLs of the two databases that workbenches empty in turn."""
-    return pg_server.create("bench_a"), pg_server.create("bench_b")
+    yield pg_server.create("bench_a"), pg_server.create("bench_b")
+    let_go()
+
+
+@pytest.fixture
+def one_line() -> Iterator[None]:
+    """The verbs of a test take turns on one connection, as those of one command do.
+
+    For the many whose matter is values: a verb by itself spends half of its time on a new process of the server.
+    """
+    with conversation():
+        yield
 
 
 @pytest.fixture

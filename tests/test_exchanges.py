@@ -13,6 +13,8 @@ import syncnb as sn
 from tests.databases import Workbench
 from tests.thinning import spread
 
+pytestmark = pytest.mark.usefixtures("one_line")
+
 ALLOWED = ("many_changes", "deletes", "cascades", "trigger_rewrites")
 TARGETS = ("sqlite", "postgresql")
 SWAPPED = {"as written": False, "the other way": True}

@@ -12,6 +12,8 @@ import syncnb as sn
 from syncnb.errors import PlanError, SchemaError
 from tests.databases import ENGINES, Workbench
 
+pytestmark = pytest.mark.usefixtures("one_line")
+
 DDL = (
     "CREATE TABLE hosts (id INTEGER PRIMARY KEY, name VARCHAR(40) UNIQUE, note VARCHAR(40), part_of INTEGER REFERENCES hosts)",
     "CREATE TABLE ips (id INTEGER PRIMARY KEY, host_id INTEGER NOT NULL REFERENCES hosts, ip VARCHAR(40) NOT NULL, note VARCHAR(40), UNIQUE (host_id, ip))",

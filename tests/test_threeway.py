@@ -12,6 +12,8 @@ import syncnb as sn
 from tests.databases import Workbench
 from tests.thinning import spread
 
+pytestmark = pytest.mark.usefixtures("one_line")
+
 DDL = (
     "CREATE TABLE hosts (id INTEGER PRIMARY KEY, name VARCHAR(40) UNIQUE, note VARCHAR(40), env VARCHAR(40), stamp {stamp})",
     "CREATE TABLE ips (id INTEGER PRIMARY KEY, host_id INTEGER NOT NULL REFERENCES hosts, ip VARCHAR(40) NOT NULL, note VARCHAR(40), UNIQUE (host_id, ip))",
