@@ -218,8 +218,32 @@ class Writer(Reader, Protocol):
         ...
 
 
+if TYPE_CHECKING:
+    from abc import ABCMeta as Checks
+else:
+    Checks = type(Protocol)
+
+
+_FOUND: dict[tuple[type, type], bool] = {}
+
+
+class _Told(Checks):
+    """Whether a type of ours is a store is found out once: each time it is asked, every member is looked at.
+
+    Types of others may have other members in each object, and are always looked at.
+    """
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        kind = type(instance)
+        if not kind.__module__.startswith("syncnb."):
+            return super().__instancecheck__(instance)
+        if (cls, kind) not in _FOUND:
+            _FOUND[cls, kind] = super().__instancecheck__(instance)
+        return _FOUND[cls, kind]
+
+
 @runtime_checkable
-class Store(Protocol):
+class Store(Protocol, metaclass=_Told):
     """How to open a database; holds no connection itself."""
 
     @property
