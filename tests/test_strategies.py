@@ -574,16 +574,31 @@ class TestCollisions:
         assert d.counts.changed == 1
 
 
+def test_a_key_that_is_no_number_in_a_table_of_several_parts(bench: Workbench) -> None:
+    """There a place is one in each of them, so rows are found again by what their keys are."""
+    local = bench.sqlite(
+        "CREATE TABLE t (k text PRIMARY KEY, v text)", *rows("t", [f"'{n}', 'v'" for n in range(90)])
+    )
+    parts = [f"CREATE TABLE t{n} PARTITION OF t FOR VALUES WITH (MODULUS 3, REMAINDER {n})" for n in range(3)]
+    ddl = "CREATE TABLE t (k text PRIMARY KEY, v text) PARTITION BY HASH (k)"
+    remote = bench.postgresql(
+        ddl, *parts, *rows("t", [f"'{n}', '{'v' if n % 9 else 'w'}'" for n in range(3, 93)])
+    )
+    counts = by_digests(local, remote).counts
+    assert (counts.changed, counts.only_local, counts.only_remote) == (9, 3, 3)
+
+
+@pytest.mark.parametrize("key", ["integer", "text"])
 @pytest.mark.parametrize(("one", "other"), WITH_SERVER.values(), ids=WITH_SERVER)
 def test_both_sides_are_written_to_meanwhile(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch, one: str, other: str
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, one: str, other: str, key: str
 ) -> None:
     """Digests and the rows that are read after them are of one snapshot."""
-    ddl = "CREATE TABLE t (k integer PRIMARY KEY, v text)"
-    write = "UPDATE t SET v = 'late' WHERE k % 2 = 0"
+    ddl = f"CREATE TABLE t (k {key} PRIMARY KEY, v text)"
+    write = "UPDATE t SET v = 'late' WHERE k IN ('6', '7', '8', '44')"
     stores, writers = [], []
     for engine, shift in ((one, 0), (other, 1)):
-        values = [f"{n}, 'v{n + (shift if n == 7 else 0)}'" for n in range(100)]
+        values = [f"'{n}', 'v{n + (shift if n == 7 else 0)}'" for n in range(100)]
         stores.append(bench.make(engine, ddl, *rows("t", values)))
         if engine == "sqlite":
             writers.append(sqlite3.connect(stores[-1].path, isolation_level=None))  # type: ignore[attr-defined]
@@ -597,7 +612,8 @@ def test_both_sides_are_written_to_meanwhile(
         found = ask(*told)
         asked.append(1)
         for writer in writers:
-            writer.execute(write if len(asked) == 1 else "DELETE FROM t WHERE k = 7")
+            writer.execute(write if len(asked) == 1 else "DELETE FROM t WHERE k = '7'")
+            writer.execute("VACUUM")
         return found
 
     monkeypatch.setattr(digesting, "_both", meddling)
@@ -668,7 +684,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], dict[Any, Any], dict[Any, Any], 
     return kinds, common, here, there
 
 
-@given(tables(), st.sampled_from([1, 4, 256]), st.booleans(), st.sampled_from([0, 4_000_000]))
+@given(tables(), st.sampled_from([1, 4, 256]), st.booleans(), st.sampled_from([0, 1000, 4_000_000]))
 @settings(quiet, max_examples=40)
 def test_drawn_tables(bench: Workbench, drawn: Any, buckets: int, swapped: bool, kept: int) -> None:
     kinds, common, here, there = drawn
@@ -685,6 +701,7 @@ def test_drawn_tables(bench: Workbench, drawn: Any, buckets: int, swapped: bool,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digesting, "FEWEST", buckets)
         patch.setattr(read_digests, "KEPT", kept)
+        patch.setattr(read_digests, "KEPT_KEYS", 0 if kept == 1000 else 2**20)
         d = both(*sides[::-1] if swapped else sides)
     assert d.tables[0].how["strategy"] == "digests" or d.tables[0].how["why"]
 

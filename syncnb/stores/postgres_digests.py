@@ -33,10 +33,15 @@ if TYPE_CHECKING:
 __all__ = ["PostgresDigester"]
 
 LOW = 2**HALF - 1
+TAGGED = np.dtype([("tag", ">i8"), ("digest", ">i4")])
+PLACED = np.dtype([*TAGGED.descr, ("page", ">u4"), ("line", ">u2")])
+"""A row as `tagged` sends it, and where it is found again by its place."""
 
 # Each bucket's state is small, but there are thousands; compiled expressions cost more than they save here.
 SETTLE = "SELECT set_config('work_mem', '32MB', true), set_config('jit', 'off', true)"
 TELL = "SELECT set_config('syncnb.tags', %s::bigint[]::text, true) IS NULL"
+TELL_PLACES = "SELECT set_config('syncnb.places', %s::tid[]::text, true) IS NULL"
+AT_PLACES = "t.ctid = ANY (current_setting('syncnb.places')::tid[])"
 TOLD = "(SELECT unnest(current_setting('syncnb.tags')::bigint[]) AS tag)"
 
 HEIRS = "SELECT relhassubclass AND relkind = 'r' FROM pg_catalog.pg_class WHERE oid = %s::regclass"
@@ -66,6 +71,9 @@ class PostgresDigester:
             )
         self._bucket = f"({placed} & {recipe.buckets - 1:d})"
         self._from = f"{qualified(recipe.table)} AS t"
+        # In a table of one piece, a snapshot finds a row again by its place, so that no tag is made of all keys once more.
+        self._placed = recipe.table.type == "table" and not recipe.by_number
+        self._tagged = np.zeros(0, PLACED)
 
     def _hashed(self, *more: str, where: str = "") -> str:
         """A query of h1 and h2, and of what more is wanted of `t`."""
@@ -99,23 +107,27 @@ class PostgresDigester:
     def tagged(self, buckets: Numbers) -> Tagged:
         """The rows in these buckets."""
         where = f" WHERE {self._bucket} IN {TOLD}"
+        place = "tidsend(t.ctid)" if self._placed else "''::bytea"
         query = f"""
-        SELECT coalesce(string_agg(int8send(tag) || int4send((h1 >> {HALF})::int), ''), '')
-        FROM ({self._hashed(f"{self._tag} AS tag", where=where)}) AS h
+        SELECT coalesce(string_agg(int8send(tag) || int4send((h1 >> {HALF})::int) || place, ''), '')
+        FROM ({self._hashed(f"{self._tag} AS tag", f"{place} AS place", where=where)}) AS h
         """  # noqa: S608
         self._run(TELL, buckets.tolist())
         (found,) = self._run(query)
-        pairs = np.frombuffer(found, [("tag", ">i8"), ("digest", ">i4")])
-        return Tagged(pairs["tag"].astype(np.int64), pairs["digest"].astype(np.int64))
+        self._tagged = np.frombuffer(found, PLACED if self._placed else TAGGED)
+        return Tagged(self._tagged["tag"].astype(np.int64), self._tagged["digest"].astype(np.int64))
 
     def rows(self, tags: Numbers) -> Iterator[pa.RecordBatch]:
         """The rows with these tags, as the reader gives them, and behind them their hashes."""
-        self._run(TELL, tags.tolist())
         recipe = self.recipe
-        if recipe.by_number:
-            found = f"{TOLD} AS s JOIN {self._from} ON t.{QUOTED(recipe.key[0].name)} = s.tag"
+        found = f"{self._from} WHERE {AT_PLACES}"
+        if self._placed:
+            self._tell_places(tags)
         else:
+            self._run(TELL, tags.tolist())
             found = f"{self._from} JOIN {TOLD} AS s ON {self._tag} = s.tag"
+            if recipe.by_number:
+                found = f"{TOLD} AS s JOIN {self._from} ON t.{QUOTED(recipe.key[0].name)} = s.tag"
         chosen = ", ".join(f"{selected(column)} AS c{at}" for at, column in enumerate(recipe.columns))
         names = ", ".join(f"i.c{at}" for at in range(len(recipe.columns)))
         one, two = self._hashes
@@ -129,6 +141,12 @@ class PostgresDigester:
         ):
             self.sent += batch.nbytes
             yield batch
+
+    def _tell_places(self, tags: Numbers) -> None:
+        """Where the rows with these tags are; the others are not in this table, or `tagged` would have met them."""
+        wanted = self._tagged[np.isin(self._tagged["tag"], tags)]
+        told = zip(wanted["page"].tolist(), wanted["line"].tolist(), strict=True)
+        self._run(TELL_PLACES, [f"({page},{line})" for page, line in told])
 
     def agrees(self) -> bool:
         """Whether this server hashes texts, and writes values, as the other side does.

@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,8 @@ FEW = 8
 
 KEPT = 4_000_000
 """Rows up to which tags and digests are kept, 16 bytes each, so that no row is read a second time for them."""
+KEPT_KEYS = 64 * 2**20
+"""Bytes of keys up to which these are kept as well, where a tag is not the key itself."""
 LARGE = 8 * 2**20
 """Bytes of rows that are not gathered any further before they are hashed."""
 AHEAD = 2
@@ -43,7 +45,7 @@ AHEAD = 2
 NONE: Numbers = np.zeros(0, np.int64)
 
 T = TypeVar("T")
-Columns = Sequence[pa.Array]
+Columns: TypeAlias = Sequence[pa.Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,14 @@ class _Kept:
     tags: Numbers
     buckets: "np.ndarray[tuple[int], np.dtype[np.int32]]"
     digests: "np.ndarray[tuple[int], np.dtype[np.int32]]"
+    key: Columns
 
 
 @dataclass(frozen=True, slots=True)
 class _Digested:
     """What is made of a batch."""
+
+    key: Columns
 
     tags: Numbers
     buckets: Numbers
@@ -81,6 +86,7 @@ class ReadDigester:
         self.by_rule = np.zeros(len(self.names), np.int64)
         """By column: cells of all rows whose raw form is not PostgreSQL's."""
         self._kept: list[_Kept] | None = []
+        self._key_bytes = 0
 
     def agrees(self) -> bool:
         """Always: it is PostgreSQL that has to agree."""
@@ -96,20 +102,27 @@ class ReadDigester:
             sums += np.array([part.view(np.uint64).sum(dtype=np.uint64) for part in found.hashes])
             digests = found.hashes[0] >> HALF
             np.add.at(places, found.buckets, digests.view(np.uint64) + np.uint64(COUNTED))
-            self._keep(_Kept(found.tags, found.buckets.astype(np.int32), digests.astype(np.int32)), rows)
+            buckets = found.buckets.astype(np.int32)
+            self._keep(_Kept(found.tags, buckets, digests.astype(np.int32), found.key), rows)
         return Sums(rows, int(sums[0]), int(sums[1]), places.astype(np.uint32))
 
     def _keep(self, part: "_Kept", rows: int) -> None:
+        if not self.recipe.by_number:
+            self._key_bytes += sum(column.nbytes for column in part.key)
         if rows > KEPT:
             self._kept = None
         if self._kept is not None:
-            self._kept.append(part)
+            self._kept.append(part if self._keys_are_kept else replace(part, key=()))
+
+    @property
+    def _keys_are_kept(self) -> bool:
+        return self._kept is not None and not self.recipe.by_number and self._key_bytes <= KEPT_KEYS
 
     def _digested(self, batch: pa.RecordBatch) -> "_Digested":
         images = self._imaged(range(len(self.names)), batch.columns)
         key = [batch.columns[at] for at in self.recipe.key_at]
         placed = self._placed(key, [images[at] for at in self.recipe.key_at])
-        return _Digested(*placed, self._hashes(images), _ruled(images))
+        return _Digested(key, *placed, self._hashes(images), _ruled(images))
 
     def first(self, rows: int) -> tuple[Numbers, Numbers]:
         """Tags and first hashes of some rows, as they come first."""
@@ -140,7 +153,7 @@ class ReadDigester:
         if self.recipe.by_number:
             keys = [pa.array(tags)]
         else:
-            keys = self._keys(lambda key: np.isin(self._placed_alone(key)[0], tags))
+            keys = self._kept_keys(tags) or self._keys(lambda key: np.isin(self._placed_alone(key)[0], tags))
         if len(keys[0]):
             for read in _gathered(self._chosen(keys)):
                 hashes = self._hashes(self._imaged(range(len(self.names)), read))
@@ -169,6 +182,16 @@ class ReadDigester:
         keys = self._keys(those)
         if len(keys[0]):
             yield from self._chosen(keys)
+
+    def _kept_keys(self, tags: Numbers) -> list[pa.Array] | None:
+        """The keys behind these tags; None where they were not kept."""
+        if not self._keys_are_kept or not self._kept:
+            return None
+        found = []
+        for part in self._kept:
+            rows = pa.array(np.flatnonzero(np.isin(part.tags, tags)))
+            found.append([column.take(rows) for column in part.key])
+        return [concat(part[at] for part in found) for at in range(len(self.key_names))]
 
     def _keys(self, those: Callable[[Columns], Mask]) -> list[pa.Array]:
         """The keys that are wanted, by reading all of them."""
