@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 if word == "passed":
                     passed.add((number, handled))
                     by.setdefault(number, set()).add(report.nodeid.partition("[")[0])
-                elif word:  # empty: it was only set up, or taken down
+                elif word in ("failed", "error", "skipped"):
                     spoilt.add(number)
     if not passed and not spoilt:
         return

@@ -397,7 +397,7 @@ IDS = (
     Mutant(
         "a row of which both sides changed cells is one side's as a whole",
         (("syncnb/resolving/merging.py", "np.where(ours, 1, np.where(theirs, -1, 0))", "np.where(ours.any(axis=1)[:, None], 1, np.where(theirs, -1, 0))"),),
-        ("tests/test_threeway.py::test_with_a_base[3 different columns-SQLite-as is]",),
+        ("tests/test_threeway.py::test_with_a_base[3 different columns-PostgreSQL-as is]",),
         "assert",
     ),
     Mutant(

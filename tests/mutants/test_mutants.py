@@ -24,6 +24,16 @@ def test_each_has_its_place_and_its_test(mutant: Mutant) -> None:
             found = inner
 
 
+def test_each_test_has_its_rows(request: pytest.FixtureRequest) -> None:
+    """Of those that are part of this run: a row that is left out of the suite notices nothing."""
+    if request.config.getoption("keyword"):
+        return  # whoever chooses by words has left rows out
+    rows = {item.nodeid for item in request.session.items}
+    whole = {row.partition("[")[0] for row in rows}
+    named = {test for mutant in MUTANTS for test in mutant.tests if test.partition("[")[0] in whole}
+    assert named - rows - whole == set()
+
+
 def test_planted_mutants_are_noticed() -> None:
     """Those of which a test is quick; `python -m tests.mutants` plants all. The code as it is passes in this very run."""
     code = [sys.executable, "-m", "tests.mutants", "--no-base", "--exact", "--workers", "1", *CHEAP]
