@@ -9,11 +9,12 @@ from tests.browser.conftest import Open
 from tests.proof.counting import count
 
 HOSTILE = r'''
-import sqlite3
+import pathlib, sqlite3
 bad = '<img src=x onerror="window.hurt=1">'
 worse = "</script><script>window.hurt=1</script>"
 rtl = "\u202e\u05d0\u05d1 \u2066abc"
 for name, last in (("left", "one"), ("right", "two")):
+    pathlib.Path(f"{name}.db").unlink(missing_ok=True)  # another notebook of this lab has made them too
     with sqlite3.connect(f"{name}.db") as c:
         c.execute(f"""CREATE TABLE "t {worse} {bad.replace('"', '')} {rtl}" (id TEXT PRIMARY KEY, "{worse} {rtl}" TEXT, long TEXT, "x{'y' * 5000}" TEXT)""")
         rows = [(bad, worse + last, "w" * 1_000_000 + last, last), (rtl, rtl + last, "\u05d0" * 1000 + last, last), ("k" * 5000, "\n" * 50 + last, "", last)]

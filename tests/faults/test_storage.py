@@ -47,6 +47,37 @@ def test_the_disk_is_full(place: Place, monkeypatch: pytest.MonkeyPatch) -> obje
     return ended, left, ends, said(lambda: sn.apply(p, remote))
 
 
+NO_ROOM = (
+    "CREATE TABLE disk (is_full text)",
+    "CREATE FUNCTION write() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+    " IF EXISTS (SELECT FROM public.disk WHERE is_full = TG_NAME) THEN RAISE EXCEPTION USING ERRCODE = '53100',"
+    " MESSAGE = 'could not extend file \"base/5/16384\": No space left on device'; END IF; RETURN NULL; END$$",
+    "CREATE TRIGGER at_once AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION write()",
+    "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION write()",
+)
+JOURNALED = "CREATE TRIGGER journaled AFTER UPDATE ON syncnb.runs FOR EACH ROW EXECUTE FUNCTION write()"
+
+
+def test_the_disk_of_the_server_is_full(place: Place) -> None:
+    """Nothing is written, the message is that of the disk, and the same plan is applied once there is room."""
+    remote = place.make(PG, DDL, *NO_ROOM)
+    sn.apply(planned(place.make("sqlite", DDL, "INSERT INTO t VALUES (1, 1)"), remote), remote)
+    p = planned(place.make("sqlite", DDL, "INSERT INTO t VALUES (1, 1), (2, 1)"), remote)
+    place.tell(remote, JOURNALED)
+    # The last cannot even say that it failed; the next run finds that out.
+    for full, says, status in (
+        ("at_once", "WriteError: the disk is full", "failed"),
+        ("at_commit", "WriteError: the disk is full", "failed"),
+        ("journaled", "WriteError: writing a run to the journal failed: could not extend file", "running"),
+    ):
+        place.tell(remote, f"INSERT INTO disk VALUES ('{full}')")
+        ended = said(lambda: sn.apply(p, remote))
+        found = place.value(remote, "SELECT count(*) FROM t"), sn.history(remote).runs[-1].status
+        assert (ended.startswith(says), found) == (True, (1, status)), ended
+        place.tell(remote, "DELETE FROM disk")
+    assert sn.apply(p, remote).status == "applied"
+
+
 @fault(
     18,
     without={"syncnb.stores.sqlite_writer.SETTINGS": (*sqlite_writer.SETTINGS[:-1], "BEGIN")},
