@@ -1,7 +1,11 @@
-"""A hot standby: read and compared like any other database, written to by nobody; what is planned there holds on its primary."""
+"""A hot standby: read and compared like any other database, written to by nobody; what is planned there holds on its primary.
+
+At last the primary is gone in the middle of a COMMIT, and the standby takes its place.
+"""
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +16,9 @@ import pytest
 
 import syncnb as sn
 from syncnb import embedded
+from syncnb.applying import running
 from syncnb.embedded.account import Account, make_folder, runnable_binaries
-from tests.faults.proxy import until
+from tests.faults.proxy import Proxy, proxied, until
 
 FOLLOWED = {"wal_level": "replica", "max_wal_senders": "2", "max_standby_streaming_delay": "50ms"}
 COPIED = """#!/bin/sh
@@ -51,7 +56,7 @@ def refused(work: Callable[[], Any]) -> str:
 
 
 @pytest.mark.skipif(not embedded.available(), reason="no PostgreSQL here")
-def test_a_standby_is_read_and_never_written(tmp_path: Path) -> None:
+def test_a_standby_is_read_and_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with sqlite3.connect(tmp_path / "local.db") as connection:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
         connection.execute("INSERT INTO t VALUES (1, 'new'), (2, 'same'), (3, 'more')")
@@ -67,6 +72,9 @@ def test_a_standby_is_read_and_never_written(tmp_path: Path) -> None:
                 primary, standby = (sn.connect(each, writable=True) for each in (url, there))
                 same_things_are_said(local, standby, primary)
                 snapshot_that_is_given_up(standby, truth)
+                with proxied(first.host, first.port) as proxy:
+                    through = sn.connect(url.replace(f":{first.port}/", f":{proxy.port}/"), writable=True)
+                    takes_over(local, through, proxy, second, there, monkeypatch)
 
 
 def same_things_are_said(local: sn.Store, standby: sn.Store, primary: sn.Store) -> None:
@@ -112,3 +120,37 @@ def snapshot_that_is_given_up(standby: Any, truth: "psycopg.Connection[Any]") ->
                 return "raise max_standby_streaming_delay" in str(problem)
 
         assert until(given_up)
+
+
+def takes_over(
+    local: sn.Store,
+    through: sn.Store,
+    proxy: Proxy,
+    second: embedded.Server,
+    there: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer to COMMIT is lost with the primary. The other one has the marker, and may be written a moment later."""
+    p = sn.plan(sn.diff(local, through, base=False), into=through, resolve=sn.take_local)
+    taking: list[threading.Thread] = []
+
+    def promoted() -> None:
+        with psycopg.connect(there, autocommit=True) as truth:
+            assert until(lambda: truth.execute("SELECT count(*) FROM t").fetchone() == (len(p),))
+            truth.execute("SELECT pg_promote()")
+
+    def gone(point: str) -> None:
+        if point == "before-commit":
+            proxy.arm(1, "after")
+            proxy.address = (second.host, second.port)  # whoever connects from now on meets the other one
+            taking.append(threading.Thread(target=promoted))
+            taking[0].start()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "reach", gone)
+        r = sn.apply(p, through)
+    taking[0].join()
+    assert (proxy.cuts, r.status, sn.apply(p, through).status) == (1, "applied", "already applied")
+    assert sn.verify(r, through)
+    assert sn.diff(local, sn.connect(there), progress=False).verdict == "equal"
+    assert sn.history(through).runs[-1].status == "success"
