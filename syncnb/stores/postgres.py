@@ -20,6 +20,7 @@ from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
 from syncnb.stores.postgres_errors import address, connect_error, read_error
+from syncnb.stores.postgres_holders import holders_after
 from syncnb.stores.postgres_keys import key_query, put_keys, where_query
 from syncnb.stores.postgres_parameters import Parameters
 from syncnb.stores.postgres_sequences import greatest
@@ -373,7 +374,8 @@ class PostgresReader:
                 raise ReadError(
                     f"reading {what} was stopped", hint="run it again to read all of it"
                 ) from None
-            raise read_error(error, what, role=self.server.role, lost=lost) from None
+            held = holders_after(error, self._connection, what)
+            raise read_error(error, what, role=self.server.role, lost=lost, held=held) from None
         finally:
             self._recover()
 

@@ -179,7 +179,7 @@ READING = (
     ),
     Cause(
         "55P03",
-        "{table} is locked by somebody else",
+        "{table} is locked by somebody else{held}",
         "wait until the other transaction ends (pg_stat_activity shows it) and try again",
     ),
     Cause(
@@ -265,14 +265,14 @@ def connect_error(error: Exception, parameters: Mapping[str, str]) -> ConnectErr
     return problem
 
 
-def read_error(error: Exception, table: str, *, role: str, lost: bool = False) -> ReadError:
-    """Why reading `table` stopped. `lost` says that the connection is gone."""
+def read_error(error: Exception, table: str, *, role: str, lost: bool = False, held: str = "") -> ReadError:
+    """Why reading `table` stopped. `lost` says that the connection is gone, `held` who locks it."""
     sqlstate: str | None = getattr(error, "sqlstate", None)
     known = sorted(READING, key=lambda cause: -len(cause.sign))
     cause = next(
         (c for c in known if sqlstate and sqlstate.startswith(c.sign)), LOST if lost else UNKNOWN_READING
     )
-    words = {"table": table, "role": repr(role), "detail": _detail(str(error), "")}
+    words = {"table": table, "role": repr(role), "detail": _detail(str(error), ""), "held": held}
     problem = ReadError(_filled(cause.why, words), hint=cause.hint)
     problem.sqlstate = sqlstate
     return problem

@@ -20,7 +20,7 @@ OLDEST = 12
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 # What makes the text of a value the same whatever the role, the database and the session say. Time limits
-# are not among them: they are somebody's decision.
+# are not among them: they are somebody's decision. Where nobody decided, a lock is not waited for without end.
 SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -50,6 +50,7 @@ FROM pg_catalog.pg_database WHERE datname = current_database()
 SNAPSHOT = ";".join((
     BEGIN,
     settled(SETTINGS),
+    "SELECT set_config('lock_timeout', '60s', true) WHERE current_setting('lock_timeout') = '0'",
     DESCRIBE,
     # Where every failed or abandoned read goes back to, so that the snapshot lives on.
     "SAVEPOINT snapshot",

@@ -17,6 +17,7 @@ from syncnb.stores.postgres import PostgresReader, PostgresStore
 from syncnb.stores.postgres_copy import QUOTED, copy_format, qualified, read_batches
 from syncnb.stores.postgres_encodings import CODECS
 from syncnb.stores.postgres_fate import fate, number
+from syncnb.stores.postgres_holders import holders_after
 from syncnb.stores.postgres_line import copied_lines
 from syncnb.stores.postgres_refusals import cell_of, refusal_of, twice
 from syncnb.stores.postgres_sequences import advance
@@ -312,7 +313,8 @@ class PostgresWriter(PostgresReader):
             if staged is not None and (refusal := refusal_of(error, staged)):
                 raise refusal from None
             where = cell_of(error, staged) if staged is not None else what
-            raise postgres_write_error(error, where, lost=self._connection.closed) from None
+            held = holders_after(error, self._connection, what)
+            raise postgres_write_error(error, where, lost=self._connection.closed, held=held) from None
 
     def _recover(self) -> None:
         """Nothing: where to go back to is the caller's savepoint."""

@@ -18,7 +18,7 @@ NOTHING = "nothing was written: try again"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """`sign` is the beginning of a SQLSTATE; the texts may name {table}, {constraint} and {detail}."""
+    """`sign` is the beginning of a SQLSTATE; the texts may name {table}, {constraint}, {detail} and {held}."""
 
     sign: str
     why: str
@@ -50,7 +50,7 @@ CAUSES = (
     ),
     Cause(
         "55P03",
-        "{table} is locked by somebody else",
+        "{table} is locked by somebody else{held}",
         "wait until the other transaction ends, then try again",
     ),
     Cause("40P01", "this transaction and another one waited for each other at {table}", NOTHING),
@@ -158,14 +158,16 @@ def unknown_outcome(name: str) -> UnknownOutcome:
     )
 
 
-def postgres_write_error(error: BaseException, table: str, *, lost: bool = False) -> WriteError:
-    """What psycopg raised while `table` was written. `lost` says that the connection is gone."""
+def postgres_write_error(
+    error: BaseException, table: str, *, lost: bool = False, held: str = ""
+) -> WriteError:
+    """What psycopg raised while `table` was written. `lost` says that the connection is gone, `held` who locks it."""
     sqlstate: str | None = getattr(error, "sqlstate", None)
     diagnosis: Any = getattr(error, "diag", None)
     constraint: str | None = getattr(diagnosis, "constraint_name", None)
     # Every check has a name; what has none is a row that belongs to no partition.
     own = NO_PARTITION if sqlstate == "23514" and constraint is None else None
-    return _told(sqlstate, table, _first_line(str(error)), constraint, lost=lost, own=own)
+    return _told(sqlstate, table, _first_line(str(error)), constraint, lost=lost, own=own, held=held)
 
 
 def sqlite_write_error(error: BaseException, table: str) -> WriteError:
@@ -185,12 +187,14 @@ def _told(
     *,
     lost: bool = False,
     own: Cause | None = None,
+    held: str = "",
 ) -> WriteError:
     signs = [cause for cause in CAUSES if sqlstate and sqlstate.startswith(cause.sign)]
     cause = own or max(signs, key=lambda cause: len(cause.sign), default=LOST if lost else UNKNOWN)
     if (sqlstate or "").startswith("22"):
         detail = re.sub(r'"[^"]*("|$)', "…", detail)  # the value itself, which may be nobody's business
-    words = {"table": table, "detail": detail, "constraint": f" ({constraint})" if constraint else ""}
+    named = f" ({constraint})" if constraint else ""
+    words = {"table": table, "detail": detail, "constraint": named, "held": held}
     problem = WriteError(re.sub(r"\{(\w+)\}", lambda match: words[match[1]], cause.why), hint=cause.hint)
     # A connection that is gone has no code of its own: without one it would pass for what a row did.
     problem.sqlstate, problem.constraint = sqlstate or (GONE if lost else None), constraint

@@ -112,7 +112,8 @@ def cut_short(remote: sn.Store, place: Place, chunks: Any) -> Any:
     4,
     without={
         "syncnb.stores.postgres_writer.PostgresWriter._translated": edited(
-            "raise postgres_write_error(error, where, lost=self._connection.closed) from None", "raise"
+            "raise postgres_write_error(error, where, lost=self._connection.closed, held=held) from None",
+            "raise",
         )
     },
     good=("WriteError: the connection was lost while t was written", 0, "applied"),
@@ -297,7 +298,12 @@ def test_a_deadlock(place: Place) -> object:
 @fault(
     11,
     without={"syncnb.stores.postgres_writer.LOCK_TIMEOUT": "0"},
-    good=("WriteError: t is locked by somebody else", "told in time", ["failed"], 0),
+    good=(
+        "WriteError: t is locked by somebody else: session N (role postgres, idle in transaction)",
+        "told in time",
+        ["failed"],
+        0,
+    ),
     harm=("applied", "waited until the other one ended", ["success"], 1),
 )
 def test_a_lock_of_somebody_else(place: Place, monkeypatch: pytest.MonkeyPatch) -> object:
@@ -317,7 +323,7 @@ def test_a_lock_of_somebody_else(place: Place, monkeypatch: pytest.MonkeyPatch) 
 
         ending = threading.Thread(target=ends)
         ending.start()
-        told = said(lambda: sn.apply(p, remote))
+        told = said(lambda: sn.apply(p, remote)).replace(str(other.info.backend_pid), "N")
         when = "told in time" if ending.is_alive() else "waited until the other one ended"
         ended.set()
         ending.join()

@@ -319,11 +319,29 @@ def test_a_locked_table(pg: str) -> None:
     run(
         pg,
         "CREATE TABLE a (x int)",
+        "CREATE TABLE b (x int PRIMARY KEY)",
         f'ALTER DATABASE "{conninfo_to_dict(pg)["dbname"]}" SET lock_timeout = 200',
     )
     with psycopg.connect(pg) as other:
-        other.execute("LOCK TABLE a IN ACCESS EXCLUSIVE MODE")
-        assert failure(pg, "a").message == "a is locked by somebody else"
+        other.execute(
+            "SET application_name = 'nightly'; COMMIT; BEGIN; LOCK TABLE a IN ACCESS EXCLUSIVE MODE"
+        )
+        pid = other.info.backend_pid
+        who = f"session {pid} (role {other.info.user}, nightly, idle in transaction)"
+        assert failure(pg, "a").message == f"a is locked by somebody else: {who}"
+        other.execute("ROLLBACK; BEGIN; LOCK TABLE b IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(ReadError, match=rf"the catalogue is locked by .*session {pid} .* locks b\."):
+            sn.connect(pg).inspect()
+
+
+def test_a_lock_is_not_waited_for_without_end(pg: str) -> None:
+    """Unless somebody decided how long."""
+    limit = "SELECT current_setting('lock_timeout')"
+    with store(pg).reading() as reader:
+        assert reader._connection.execute(limit).fetchone() == ("1min",)
+    run(pg, f'ALTER DATABASE "{conninfo_to_dict(pg)["dbname"]}" SET lock_timeout = 200')
+    with store(pg).reading() as reader:
+        assert reader._connection.execute(limit).fetchone() == ("200ms",)
 
 
 def test_a_table_that_changes_behind_our_back(pg: str) -> None:

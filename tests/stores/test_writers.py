@@ -866,7 +866,8 @@ def test_a_locked_row_is_waited_for_and_then_an_error(
     with psycopg.connect(**store.parameters) as other, store.writing() as writer:
         other.execute("UPDATE items SET name = 'mine' WHERE id = 1")
         staged = writer.stage(writer.schema()["items"], update("items", "name", (1, "one", "x")))
-        with pytest.raises(WriteError, match="locked by somebody else") as caught, writer.savepoint():
+        who = rf"items is locked by somebody else: session {other.info.backend_pid} "
+        with pytest.raises(WriteError, match=who) as caught, writer.savepoint():
             staged.present(["name"])
         assert caught.value.sqlstate == "55P03"
         other.commit()
