@@ -42,11 +42,21 @@ def ordered(
     """The causes of a complaint, best first, after a look at its statement."""
     causes = complaint.causes
     if statement is None or not causes:
-        return causes
+        return _by_rule(complaint, causes)
     for judge in JUDGES:
         if first := judge(complaint, statement, context):
             return (*first, *(cause for cause in causes if cause not in first))
     return causes
+
+
+def _by_rule(complaint: Complaint, causes: tuple[str, ...]) -> tuple[str, ...]:
+    """What the name of the rule says where nothing else is known: one that is no primary key is about no id."""
+    rule, other = complaint.constraint or "", "other_unique_violated"
+    if complaint.code != "23505" or other not in causes or complaint.columns == ("id",):
+        return causes
+    if not rule or re.search(r"(^|_)(pkey|pk|primary)(_|$)", rule, re.IGNORECASE):
+        return causes
+    return (other, *(cause for cause in causes if cause != other))
 
 
 def _is_unique(complaint: Complaint) -> bool:

@@ -79,6 +79,14 @@ TEXTS = (
     ('file is not a database', '', 'not_a_database'),
     ('relation "t_a_idx" already exists', 'create index concurrently t_a_idx on t(a)', 'migration_not_idempotent'),
     ('INSERT has more target columns than expressions', '', 'column_order_mismatch'),
+    ('pq: duplicate key value violates unique constraint "users_email_key"', '', 'other_unique_violated'),
+    ('duplicate key value violates unique constraint "users_pkey"', '', 'id_already_exists_same_entity'),
+    ('duplicate key value violates unique constraint "pk_users"', '', 'id_already_exists_same_entity'),
+    ('{"code":"23505","detail":"Key (email)=(x) already exists.","table":"users","constraint":"users_email_key"}', '', 'other_unique_violated'),
+    ('HATA:  tekrar eden kayıt, "hosts_name_key" tekil kısıtlamasını ihlal etmektedir', '', 'other_unique_violated'),
+    ('ERROR: el valor null para la columna «host_id» de la relación «ips» viola la restricción not null', '', 'not_null_partial_row'),
+    ('CHYBA:  duplicitní hodnota klíče porušuje unikátní omezení "t_a_key"', '', 'other_unique_violated'),
+    ('the upsert ran without an error, and 3 of 10 rows were updated', '', 'rows_sent_not_changed'),
     ('table u has 3 columns but 1 values were supplied', 'insert into u values(1)', 'column_order_mismatch'),
 )  # fmt: skip
 

@@ -191,7 +191,7 @@ CLIENTS = (
     _sign("", r"too many (clients|connections)|remaining connection slots|connection refused|ECONNREFUSED|could not connect|password authentication failed|no pg_hba|could not translate host|timeout expired|pool timed out", "cannot_connect"),
     _sign("", r"row.level security", "rls_policy"),
     _sign("", r"permission denied|must be owner|insufficient privilege", "schema_or_role_mismatch permission_denied"),
-    _sign("", r"0 rows? (affected|updated|inserted)|expected to (update|delete) \d+ row", "rows_sent_not_changed"),
+    _sign("", r"\b0 rows? (affected|updated|inserted)|\d+ of \d+ rows|expected to (update|delete) \d+ row", "rows_sent_not_changed"),
     _sign("", r"PL/\w+ function .* at RAISE|raised exception", "trigger_refused"),
     _sign("", r"(rows?|children|records?|entries) (have |has |are |were |got )?(vanish|disappear|gone|deleted|lost)", "replace_cascade_delete rebuild_cascade_delete rows_sent_not_changed rls_policy"),
     _sign("", r"(columns?|fields?|values?) (have |has |are |were |got |was )?(been )?(reset|lost|emptied|set back|wiped)", "replace_loses_unlisted_columns explicit_null_overrides_default trigger_rewrites_values"),

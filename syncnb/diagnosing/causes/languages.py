@@ -4,7 +4,7 @@
 
 Servers answer in the language of `lc_messages`, and a log does not always carry the code. The stems are of
 German, Spanish, French, Italian, Portuguese, Swedish, Polish, Russian, Ukrainian, Georgian, Japanese,
-Korean and Chinese.
+Korean and Chinese, and some of Turkish and Czech.
 """
 
 import re
@@ -36,6 +36,10 @@ STEMS: tuple[tuple[str, str], ...] = (
     ("42P07", r"(existiert bereits|ya existe|existe déjà|esiste già|já existe|finns redan|już istnieje|уже существует|вже існує|უკვე არსებობს|すでに存在します|이미 있습니다|已经存在)"),
     ("42703", r"(Spalte .*existiert nicht|no existe la columna|la colonne .*n'existe pas|colonna .*non esiste|coluna .*não existe|kolumn.*existerar inte|kolumna .*nie istnieje|столбец .*не существует|стовпець .*не існує|სვეტი .*არ არსებობს|列.*存在しません|칼럼.*없음|字段不存在)"),
     ("42P01", r"(Relation .*existiert nicht|no existe la relación|la relation .*n'existe pas|la relazione .*non esiste|relação .*não existe|relationen .*existerar inte|relacja .*nie istnieje|отношение .*не существует|відношення .*не існує|ურთიერთობა .*არ არსებობს|リレーション.*存在しません|릴레이션.*없습니다|关系 .*不存在)"),
+    ("23505", r"(tekrar eden|tekil kısıt|benzersiz kısıt|duplicitní|unikátní omezení|duplikat|מפתח כפול)"),
+    ("23502", r"\bnull\b.*\bnot[ -]null\b|\bnot[ -]null\b.*\bnull\b"),
+    ("23503", r"foreign key|cizí(ho|ch)? klíč"),
+    ("42501", r"(erişim engellendi|přístup odmítnut)"),
     ("42501", r"(keine Berechtigung|permiso denegado|droit refusé|permesso negato|permissão negada|rättighet saknas|odmowa dostępu|нет доступа|немає дозволу|წვდომა აკრძალულია|アクセスが拒否|권한 없음|权限不够)"),
 )  # fmt: skip
 """Tried in this order: a sentence about a key or check comes before the plain "does not exist"."""
