@@ -23,6 +23,7 @@ from syncnb.stores.postgres_errors import address, connect_error, read_error
 from syncnb.stores.postgres_holders import holders_after
 from syncnb.stores.postgres_keys import key_query, put_keys, where_query
 from syncnb.stores.postgres_parameters import Parameters
+from syncnb.stores.postgres_place import place_of
 from syncnb.stores.postgres_sequences import greatest
 from syncnb.stores.postgres_session import OLDEST, Server, begin, driver
 from syncnb.watching import watched
@@ -34,13 +35,6 @@ if TYPE_CHECKING:
     from syncnb.stores.postgres_writer import PostgresWriter
 
 __all__ = ["OLDEST", "PostgresReader", "PostgresStore", "Server"]
-
-PLACE = """
-SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'), oid::bigint
-FROM pg_catalog.pg_database WHERE datname = current_database()
-"""
-# Apart from it: the right to call a function is looked at even where it is not called.
-SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 
 EXPORTABLE = (
     "SELECT NOT pg_is_in_recovery() AND has_function_privilege('pg_catalog.pg_export_snapshot()', 'EXECUTE')"
@@ -216,9 +210,7 @@ class PostgresReader:
         """The server's system identifier, where this role may know it, and the oid of the database."""
         self._free()
         with self._translated("the catalogue"):
-            permitted, oid = self._connection.execute(PLACE).fetchone() or (False, 0)
-            row = self._connection.execute(SYSTEM).fetchone() if permitted else None
-        return (row[0] if row else None), oid
+            return place_of(self._connection)
 
     def exported(self) -> str:
         """A name under which other connections see this very snapshot, while it lasts; empty where there is none."""
