@@ -513,19 +513,27 @@ SHORT = [
 CLOCKS = ["00:00:00", "00:00:00.5", "00:00:00.500", "00:00:00.123456", "00:00:00.120000", "00:00", "00:00:00.0", "23:59:59.000001"]  # fmt: skip
 
 
-@pytest.mark.parametrize("odd", [(), ("0044-03-15 00:00:00 BC",), (None,)], ids=["alike", "one odd", "NULL"])
-def test_short_decimals_and_stamps(bench: Workbench, odd: tuple[str | None, ...]) -> None:
+@pytest.mark.parametrize("zones", [("",), ("+00", "Z", "+01:00", "+00:00")], ids=["no zone", "zones"])
+@pytest.mark.parametrize(
+    "odd", [(), ("0044-03-15 00:00:00{} BC",), (None,)], ids=["alike", "one odd", "NULL"]
+)
+def test_short_decimals_and_stamps(
+    bench: Workbench, zones: tuple[str, ...], odd: tuple[str | None, ...]
+) -> None:
     """Which are the same, and which of them only by a rule."""
-    ddl = "CREATE TABLE t (k integer PRIMARY KEY, v numeric({}, 2), at timestamp)"
-    stamps = [f"'2026-01-01{sign}{clock}'" for clock in CLOCKS for sign in (" ", "T")] + ["'2026-01-01'", "'1969-12-31 10:00:00'"]  # fmt: skip
-    stamps += ["NULL" if text is None else f"'{text}'" for text in odd]
+    ddl = (
+        f"CREATE TABLE t (k integer PRIMARY KEY, v numeric(13, 2), at timestamp{'tz' if any(zones) else ''})"
+    )
+    stamps = [f"'2026-01-01{sign}{clock}{zone}'" for clock in CLOCKS for sign in (" ", "T") for zone in zones]
+    stamps += [f"'1969-12-31 10:00:00{zones[0]}'", *(["'2026-01-01'"] if zones == ("",) else [])]
+    stamps += ["NULL" if text is None else f"'{text.format(zones[0])}'" for text in odd]
     ours, theirs = (
         [f"{n}, {SHORT[n % len(SHORT)][at]}, {stamps[n % len(stamps)]}" for n in range(len(stamps) * len(SHORT))]
         for at in (0, 1)
     )  # fmt: skip
     local, remote = (
-        bench.sqlite(ddl.format(13), *rows("t", ours)),
-        bench.postgresql(ddl.format(13), *rows("t", theirs)),
+        bench.sqlite(ddl, *rows("t", ours)),
+        bench.postgresql(ddl, *rows("t", theirs)),
     )
     assert by_digests(local, remote).cell_counts["v"] > 5 * len(stamps)
 

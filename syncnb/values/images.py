@@ -284,8 +284,8 @@ def _stamp(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     moments = _moments(rule, raw, side, there, read).cast(pa.timestamp("us"))
     micros = moments.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) - CENTURY
     hexed = _hex_words(micros.astype(">i8"), moments)
-    if read is not None and read.type == pa.timestamp("us") and there == Kind.TIMESTAMP:
-        return hexed, pa.array(~_sent_so(raw))
+    if read is not None and (read.type.tz is None) == (there == Kind.TIMESTAMP):
+        return hexed, pa.array(~_sent_so(raw, "+00" if there == Kind.TIMESTAMPTZ else ""))
     # Six digits behind the point, always; PostgreSQL leaves zeros at the end away, and the point.
     texts = pc.utf8_rtrim(pc.utf8_rtrim(moments.cast(TEXT), "0"), ".")
     if there == Kind.TIMESTAMPTZ:
@@ -293,23 +293,31 @@ def _stamp(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     return hexed, pc.not_equal(texts, raw)
 
 
-def _sent_so(raw: pa.Array) -> Mask:
-    """Which stamps without a zone, that Arrow can read, are written as PostgreSQL writes them."""
+def _sent_so(raw: pa.Array, zone: str) -> Mask:
+    """Which stamps, all of them such that Arrow can read them, are written as PostgreSQL writes them in this zone."""
     _, offsets, data = raw.buffers()
     ends = np.frombuffer(offsets, np.int32)[raw.offset : raw.offset + len(raw) + 1]
-    text = np.zeros((data.size if data else 0) + LONGEST, np.uint8)  # with room behind the last one
-    if data:
-        text[: data.size] = np.frombuffer(data, np.uint8)
-    starts, lengths = ends[:-1], np.diff(ends)
+    if not len(ends) or data is None:
+        return np.zeros(len(raw), np.bool_)
+    text = np.zeros(int(ends[-1] - ends[0]) + LONGEST, np.uint8)  # with room behind the last one
+    text[:-LONGEST] = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    starts, lengths = ends[:-1] - ends[0], np.diff(ends) - len(zone)
     found: Mask = lengths >= len("2026-01-01 00:00:00")
-    for at, sign in ((10, " "), (13, ":"), (16, ":")):
-        found &= text[starts + at] == ord(sign)
-    point, last = text[starts + 19] == ord("."), text[np.maximum(ends[1:] - 1, 0)]
+    behind = starts + np.maximum(lengths, 0)
+    for places, sign in (
+        (starts + 10, " "),
+        (starts + 13, ":"),
+        (starts + 16, ":"),
+        *((behind + at, zone[at]) for at in range(len(zone))),
+    ):
+        found &= text[places] == ord(sign)
+    point, last = text[starts + 19] == ord("."), text[np.maximum(behind - 1, 0)]
     found &= (lengths == 19) | (point & (lengths > 20) & (last != ord("0")))
     return found
 
 
 LONGEST = 32
+"""Bytes that are looked at behind where a text begins, or ends."""
 
 
 CENTURY = 946_684_800_000_000
