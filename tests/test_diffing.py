@@ -387,6 +387,11 @@ class TestMatching:
     def test_no_table_pairs(self, bench: Workbench) -> None:
         with pytest.raises(sn.SchemaError, match="no table pairs: local has t; remote has u"):
             sn.diff(bench.sqlite(PLAIN), bench.sqlite("CREATE TABLE u (id INTEGER)"))
+        view = ("CREATE TABLE u (id INTEGER)", "CREATE VIEW t AS SELECT * FROM u")
+        with pytest.raises(
+            sn.SchemaError, match=r"remote has t \(a view\), u.*a view is compared only where"
+        ):
+            sn.diff(bench.sqlite(PLAIN), bench.sqlite(*view))
 
 
 class TestFramesAsStores:

@@ -427,6 +427,21 @@ def test_what_no_log_covers_is_compared_or_told(bench: Workbench) -> None:
     assert push(sides, tables="first"), "told so, the others are synced without it"
 
 
+def test_a_table_of_another_schema(bench: Workbench) -> None:
+    """Named with its schema, the hint says how to look there; then it is kept in step as any other."""
+    table = "CREATE TABLE {} (id INTEGER PRIMARY KEY, v VARCHAR(9))"
+    local = dataclasses.replace(
+        bench.sqlite(table.format("t"), "INSERT INTO t VALUES (1, 'a')"), writable=True
+    )
+    app = ("DROP SCHEMA IF EXISTS app CASCADE", "CREATE SCHEMA app", table.format("app.t"))
+    remote = dataclasses.replace(bench.postgresql(*app), writable=True)  # type: ignore[type-var]
+    with pytest.raises(sn.SchemaError, match=r"schemas=\['app'\] looks into that schema too"):
+        sn.sync(local, remote, {"t": "app.t"})
+    assert sn.agree(local, remote, schemas=["app"]).differing == {"t": 1}
+    assert sn.sync(local, remote, schemas=["app"])
+    assert read(remote, "SELECT v FROM app.t") == [("a",)]
+
+
 def test_a_column_that_the_target_computes_is_told(bench: Workbench) -> None:
     table = "CREATE TABLE sums (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER{})"
     sides = made(bench, PAIRS["PostgreSQL"], [])

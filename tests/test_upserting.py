@@ -165,7 +165,8 @@ def rejected(shop: Any, rows: list[dict[str, Any]], told: str) -> None:
     assert done.counts["rejected"].tolist() == [len(rows)]
     run = sn.history(shop).frame.iloc[-1]
     assert (run["status"], run["inserted"]) == ("refused", 0)
-    assert f"{len(rows)} rows were rejected, nothing was written" in run["error"]
+    count = "1 row was" if len(rows) == 1 else f"{len(rows)} rows were"
+    assert f"{count} rejected, nothing was written" in run["error"]
     rest = sn.sync({"items": [fine, *rows]}, shop, key="code", source="till", rest=True)
     assert not rest
     assert not rest.refused
@@ -558,7 +559,7 @@ def test_a_service_s_history_is_kept_in_step(told_shop: Any, monkeypatch: pytest
     assert third == (
         "failed",
         None,
-        "1 rows were rejected, nothing was written: column name is NULL, which it may not be",
+        "1 row was rejected, nothing was written: column name is NULL, which it may not be",
     )
     assert fourth[:2] == ("failed", None)
     assert "names 'nope'" in fourth[2]

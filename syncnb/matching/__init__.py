@@ -33,6 +33,8 @@ def match(local: Schema, remote: Schema, told: Told, zones: tuple[Zones, Zones] 
     tables, only_local, only_remote = pair_tables(local, remote, told)
     if not tables:
         hint = 'tell which belong together: tables={"local_name": "remote_name"}'
+        if any(table.is_view for schema in (local, remote) for table in schema):
+            hint += "; a view is compared only where it is named"
         if not (local.tables and remote.tables):
             hint = (
                 "look for another schema (schemas=[...]), a missing USAGE right on it, or the wrong database"
@@ -48,7 +50,7 @@ def match(local: Schema, remote: Schema, told: Told, zones: tuple[Zones, Zones] 
 
 
 def _names(schema: Schema) -> str:
-    return ", ".join(table.label for table in schema) or "no table"
+    return ", ".join(f"{t.label} (a view)" if t.is_view else t.label for t in schema) or "no table"
 
 
 def _pair(table: tuple[Table, Table], told: Told, wished: Wishes, zones: tuple[Zones, Zones]) -> TablePair:

@@ -194,5 +194,8 @@ class Schema:
                     f"{name!r} could be {' or '.join(table.label for table in wanted)}",
                     hint="write the name exactly as one of them",
                 )
-        there = ", ".join(table.label for table in self.tables) or "none"
-        raise SchemaError(f"there is no table {name!r}", hint=f"tables here: {there}")
+        hint = f"tables here: {', '.join(table.label for table in self.tables) or 'none'}"
+        schema = name.rpartition(".")[0]
+        if schema and all(schema != table.schema for table in self.tables):
+            hint += f"; schemas=[{schema!r}] looks into that schema too"
+        raise SchemaError(f"there is no table {name!r}", hint=hint)

@@ -1,6 +1,6 @@
 """The verb `agree`: what is the same on both sides now is kept as what both agreed on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,13 +70,15 @@ def agree(
     local: Store,
     remote: Store,
     tables: "str | Iterable[str] | Mapping[str, str] | None" = None,
+    *,
+    schemas: Sequence[str] | None = None,
     **told: object,
 ) -> Agreement:
     """Compare two databases whole, and keep every row that is the same on both sides as agreed on.
 
     From then on a diff knows of these rows who changed what, and a plan lets flow what only one side changed.
     Rows that differ are left as they are; what was agreed on them before still holds.
-    tables, and key, columns, ignore, tolerance, ids: as `sn.diff` takes them.
+    tables, schemas, and key, columns, ignore, tolerance, ids: as `sn.diff` takes them.
 
     It is kept in the SQLite file of the two (in local, where both are), else in remote; that store must be
     writable. Writes nothing but our own tables there. Raises PlanError where neither can keep it.
@@ -88,7 +90,7 @@ def agree(
             hint="connect(..., writable=True) permits writing",
         )
     with Spool(side) as spool:
-        d = diff_told(local, remote, Told(tables=tables, **told), witness=spool)  # type: ignore[arg-type]
+        d = diff_told(local, remote, Told(tables=tables, **told), schemas=schemas, witness=spool)  # type: ignore[arg-type]
         with holder.writing() as writer:
             if journal.version(writer.sql) != journal.VERSION:
                 journal.install(writer.sql)

@@ -69,6 +69,7 @@ def sync(
     caller: str | None = None,
     approved_by: str | None = None,
     progress: bool | None = None,
+    schemas: Sequence[str] | None = None,
     **told: Any,
 ) -> Synced:
     """Pass on what changed, unattended: compared, planned, applied, verified, and kept as agreed by both.
@@ -83,8 +84,8 @@ def sync(
         `audit_every` has passed since, everything is compared.
     allow: hazards that are permitted, as for `sn.apply`. Without `deletes` no row is deleted: what one side
         deleted stays pending.
-    caller: who runs it, by default the calling function and its thread. tables, and key, columns, ignore,
-        tolerance, ids, touch: as `sn.diff` takes them.
+    caller: who runs it, by default the calling function and its thread. tables, schemas, and key, columns,
+        ignore, tolerance, ids, touch: as `sn.diff` takes them.
 
     Where local is no database but a payload (a frame, rows as dicts, `{table: rows}`, a file of tables), it is an
     upsert, all tables or none: rows that remote lacks are inserted, those that differ are updated, what the payload
@@ -107,6 +108,7 @@ def sync(
         source,
         audit_every,
         progress,
+        schemas,
     )
     if here.dialect == "frame":
         upsert = Upsert(history_table, rest=rest, deletes=deletes)

@@ -239,7 +239,7 @@ class _Upserting:
         refused = report.status == "refused"
         records = 0 if refused else _records(report)
         error = (
-            f"{len(left):,} rows were rejected, nothing was written: {left[0].why}"
+            f"{'1 row was' if len(left) == 1 else f'{len(left):,} rows were'} rejected, nothing was written: {left[0].why}"
             if refused and left
             else None
         )
