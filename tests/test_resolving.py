@@ -1,6 +1,7 @@
 """Policies: who wins where a row differs, and what is left open, and why."""
 
 import copy
+import dataclasses
 import pickle
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -326,6 +327,42 @@ WRONG = {
     "a nested mapping": {"hosts": {"*": take_local}},
     "a wrong one by table": {"hosts": "remote", "*": take_local},
 }
+
+
+def test_a_word_or_instant_that_is_none_is_refused(bench: Workbench) -> None:
+    with pytest.raises(PlanError, match=r"no step 'indx'.*steps are .*index"):
+        sn.remedy("indx", "t", "a")
+    with pytest.raises(PlanError, match=r"before= is a str.*tzinfo=UTC"):
+        sn.purge(bench.sqlite("CREATE TABLE t (a)"), before="2026-01-31")  # type: ignore[arg-type]
+
+
+def test_rows_that_are_asked_for_wait_whatever_they_are(bench: Workbench) -> None:
+    """Changed, new, or to be deleted; a key that does not differ is told, since it may be a typo."""
+    table = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)"
+    local = bench.sqlite(table, "INSERT INTO t VALUES (1, 2), (2, 3), (3, 4)")
+    remote = dataclasses.replace(
+        bench.sqlite(table, "INSERT INTO t VALUES (1, 1), (8, 8), (9, 9)"), writable=True
+    )
+    told = {"resolve": sn.take_local, "deletes": True, "ask": {"t": [1, 2, 9, 77]}}
+    p = sn.plan(sn.diff(local, remote), into=remote, **told)
+    assert [(block.verb, block.keys[0].to_pylist()) for block in p.blocks] == [
+        ("insert", [3]),
+        ("delete", [8]),
+    ]
+    assert {(block.verb, *block.keys[0].to_pylist()) for block in p.undecided} == {
+        ("update", 1),
+        ("insert", 2),
+    }
+    assert [(row.key, row.why) for row in p.open] == [("9", "left for a person to decide")]
+    assert "t 77 does not differ: nobody is asked" in p.notes
+    assert not any("t 9 " in note for note in p.notes)
+    p = p.choose("t", 2, "local", by="ann", reason="it is there")
+    sn.apply(p, remote, allow=("deletes", "many_changes"))
+    with remote.reading() as reader:
+        rows = [
+            row for batch in reader.batches(reader.schema()["t"], ["id", "a"]) for row in batch.to_pylist()
+        ]
+    assert sorted((row["id"], row["a"]) for row in rows) == [(1, 1), (2, 3), (3, 4), (9, 9)]
 
 
 @pytest.mark.parametrize("policy", WRONG.values(), ids=WRONG)

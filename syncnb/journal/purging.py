@@ -27,6 +27,10 @@ def purge(store: Store, *, before: datetime, dry_run: bool = True) -> Purge:
     """
     if not isinstance(store, WritableStore):
         raise PlanError(f"{type(store).__name__} has no journal", hint="pass the database that was written")
+    if not isinstance(before, datetime):
+        raise PlanError(
+            f"before= is a {type(before).__name__}", hint="write datetime(2026, 1, 31, tzinfo=UTC)"
+        )
     if dry_run:
         parts = [imaging.purge(connection, before=before) for connection in both_journals(store)]
     else:

@@ -21,6 +21,7 @@ __all__ = [
     "clashes_of",
     "computed_notes",
     "one_reason",
+    "only_there",
     "open_conflicts",
     "overwritten",
     "resolved",
@@ -28,6 +29,7 @@ __all__ = [
 
 Row = tuple[str, str]
 
+ASKED = "left for a person to decide"
 HOW_TO_DELETE = "deletes=True would delete them"
 """What a plan says of rows that only the target has, and that it keeps."""
 
@@ -114,3 +116,10 @@ def computed_notes(diff: TableDiff, side: Side, wanted: "np.ndarray[Any, Any]") 
         if cells and column.generated is not None:
             rows = "1 row" if cells == 1 else f"{cells:,} rows"
             yield f"{table.label}: {column.name} differs in {rows} and is not written: the target computes it"
+
+
+def only_there(count: int) -> str:
+    """So many rows that the source lacks, as the beginning of a sentence."""
+    return (
+        "1 row that only the target has is" if count == 1 else f"{count:,} rows that only the target has are"
+    )

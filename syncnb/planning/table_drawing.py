@@ -1,6 +1,6 @@
 """The plan of one table, while it is being drawn: every differing row becomes a block, an open row or a note."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,16 @@ from syncnb.planning.doubles import unplaced
 from syncnb.planning.fates import Fates, Standing
 from syncnb.planning.filling import filled_by_database, filler
 from syncnb.planning.hazards import counted, hazards_of
-from syncnb.planning.losses import HOW_TO_DELETE, arriving_cells, clashes_of, computed_notes, one_reason
+from syncnb.planning.losses import (
+    ASKED,
+    HOW_TO_DELETE,
+    arriving_cells,
+    clashes_of,
+    computed_notes,
+    one_reason,
+    only_there,
+)
+from syncnb.planning.parts import alike, or_else
 from syncnb.planning.plans import OpenRow
 from syncnb.planning.previewing import key_of
 from syncnb.planning.rekeying import RENAME, Rekeying
@@ -28,7 +37,7 @@ from syncnb.resolving import Decisions, Fate, Policy, decide
 from syncnb.schema import Column, Schema, Table
 from syncnb.steps import Block, Clash, Hazard, Verb
 from syncnb.stores.port import Store
-from syncnb.values.raw import concat, from_python, to_python
+from syncnb.values.raw import concat, to_python
 from syncnb.values.rules import Side
 from syncnb.values.writing import write_column
 
@@ -53,6 +62,7 @@ class Drawing:
     """The source, where it is no database: rows as somebody sends them."""
     asked: frozenset[str] = frozenset()
     """Keys of rows that no policy decides, because a person wants to."""
+    met: set[str] = field(default_factory=set)
     blocks: list[Block] = field(default_factory=list)
     """As decided, not yet in order."""
     undecided: list[Block] = field(default_factory=list)
@@ -88,9 +98,10 @@ class Drawing:
             self.open.append(OpenRow(self.table.label, key, why))
         if self.touching is not None:
             self._touch(self.touching)
+        label, strange = self.table.label, sorted(self.asked - self.met)
+        self.notes += [f"{label} {key} does not differ: nobody is asked" for key in strange]
         fired = [trigger.name for trigger in self.table.triggers if trigger.enabled]
-        if fired and self.concerned:
-            self.notes.append(f"{self.table.label}: triggers fire: {', '.join(fired)}")
+        self.notes += [f"{label}: triggers fire: {', '.join(fired)}"] if fired and self.concerned else []
 
     def _touch(self, touching: Touching) -> None:
         """Stamp the rows that are written, and those that are the same."""
@@ -113,6 +124,7 @@ class Drawing:
 
     def _deletes(self, *, deletes: bool | None) -> None:
         rows, standing = self._rows_of(self.side), self.fates.of(self.diff, self.side)
+        self._asked_of(rows, range(len(rows)))
         if not len(rows):
             return
         self._clashing(rows, standing)
@@ -137,15 +149,13 @@ class Drawing:
         )
         reasons = "; ".join(filter(None, against))
         if reasons:
-            rows_kept = (
-                "1 row that only the target has is"
-                if len(which) == 1
-                else f"{len(which):,} rows that only the target has are"
-            )
-            self.notes.append(f"{self.table.label}: {rows_kept} kept: {reasons}")
+            self.notes.append(f"{self.table.label}: {only_there(len(which))} kept: {reasons}")
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
-        unsure = self._uncertain(rows)
+        asked = self._asked_of(rows, which)
+        for at in asked:
+            self._open(rows, at, ASKED, "delete")
+        unsure = self._uncertain(rows) | asked
         certain = np.array([at for at in which if at not in unsure], dtype=np.int64)
         told_why = why if isinstance(why, str) else [why[which.index(at)] for at in certain.tolist()]
         self._whole_deletes(columns, rows, certain, told_why)
@@ -249,12 +259,8 @@ class Drawing:
             ]
         }
         if self.asked:
-            own = self._changed("local")
-            held |= {
-                row: "left for a person to decide"
-                for row in range(len(decisions))
-                if row not in held and self._key_text(own, row) in self.asked
-            }
+            wanted = self._asked_of(self._changed("local"), range(len(decisions)))
+            held |= {row: ASKED for row in wanted if row not in held}
         held |= self.rekeying.doubtful(self.diff, range(len(decisions)))
         return decisions.held_back(held)
 
@@ -280,6 +286,7 @@ class Drawing:
     def _inserts(self) -> None:
         source, standing = self._rows_of(self.source), self.fates.of(self.diff, self.source)
         self._clashing(source, standing)
+        asked = self._asked_of(source, range(len(source)))
         if not len(source):
             return
         names = {self._on_target(column).name for column in self._columns}
@@ -308,12 +315,23 @@ class Drawing:
         for at, reason in left.items():
             if at not in gone:
                 self._open(source, at, reason)
-        arriving = np.array([at for at in range(len(source)) if at not in left], dtype=np.int64)
+        asked -= set(left)
+        arriving = np.array(
+            [at for at in range(len(source)) if at not in left and at not in asked], dtype=np.int64
+        )
         whys = one_reason([standing.whys[at] for at in arriving.tolist()])
-        for part, without in _alike(source.ungiven, arriving):
-            told = whys if isinstance(whys, str) else [whys[at] for at in part.tolist()]
-            given = [at for at in columns if at not in without]
-            self.blocks += self._block("insert", given, None, source, arriving[part], told)
+        waiting = np.array(sorted(asked), dtype=np.int64)
+        for chosen, reasons, blocks in ((arriving, whys, self.blocks), (waiting, ASKED, self.undecided)):
+            for part, without in alike(source.ungiven, chosen) if len(chosen) else ():
+                told = reasons if isinstance(reasons, str) else [reasons[at] for at in part.tolist()]
+                given = [at for at in columns if at not in without]
+                blocks += self._block("insert", given, None, source, chosen[part], told)
+
+    def _asked_of(self, rows: RowSet, which: Iterable[int]) -> set[int]:
+        """Those of these rows that a person wants to decide."""
+        found = {at: self._key_text(rows, at) for at in which} if self.asked else {}
+        self.met |= set(found.values())
+        return {at for at, key in found.items() if key in self.asked}
 
     def _open(self, rows: RowSet, at: int, why: str, verb: str = "none") -> None:
         self.open.append(OpenRow(self.table.label, self._key_text(rows, at), why, verb))
@@ -379,7 +397,7 @@ class Drawing:
                     and at in before
                     and (lacking := source.ungiven[rows, at]).any()
                 ):
-                    after[at] = _or_else(after[at], before[at], lacking)
+                    after[at] = or_else(after[at], before[at], lacking)
         keys = tuple((before if target else after)[at] for at in key_at)
         names = tuple(self._on_target(self._columns[at]).name for at in columns)
         block = Block(
@@ -400,21 +418,3 @@ class Drawing:
         kept = [row for row in range(len(rows)) if row not in refused]
         if kept:
             yield block if len(kept) == len(rows) else block.take(pa.array(kept, pa.int64()))
-
-
-def _alike(
-    ungiven: "np.ndarray[Any, Any] | None", rows: "np.ndarray[Any, Any]"
-) -> Iterator[tuple["np.ndarray[Any, Any]", set[int]]]:
-    """Places among these rows that leave out the same columns, and which these are."""
-    if ungiven is None:
-        yield np.arange(len(rows)), set()
-        return
-    shapes, which = np.unique(ungiven[rows], axis=0, return_inverse=True)
-    for number, shape in enumerate(shapes):
-        yield np.flatnonzero(which.reshape(-1) == number), set(np.flatnonzero(shape).tolist())
-
-
-def _or_else(array: pa.Array, other: pa.Array, which: "np.ndarray[Any, Any]") -> pa.Array:
-    """The values of `other` in these places."""
-    pairs = zip(to_python(array), to_python(other), which.tolist(), strict=True)
-    return from_python([theirs if there else own for own, theirs, there in pairs])

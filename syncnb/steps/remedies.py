@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from syncnb.errors import PlanError
+
 __all__ = ["REMEDIES", "Remedy", "remedy"]
 
 REMEDIES = {
@@ -49,7 +51,7 @@ class Remedy:
 
     def __post_init__(self) -> None:
         if self.verb not in REMEDIES:
-            raise ValueError(f"there is no remedy {self.verb!r}")
+            raise PlanError(f"there is no step {self.verb!r}", hint=f"steps are {', '.join(REMEDIES)}")
 
     def __str__(self) -> str:
         tail = "" if self.nulls_distinct else " NULLS NOT DISTINCT"

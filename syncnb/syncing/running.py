@@ -46,7 +46,6 @@ from syncnb.watching import to_its_end
 __all__ = ["Wishes", "sync", "sync_told"]
 
 log = logging.getLogger("syncnb")
-
 DAY = timedelta(days=1)
 
 
