@@ -57,7 +57,7 @@ def ended(work: Callable[[], Any], seconds: float = 10) -> str:
 
 def test_a_long_statement_is_waited_for(pg: str) -> None:
     with sn.connect(pg).reading() as reader:
-        assert ended(lambda: reader.asked(SLEEP, (0.6,), "it")) == "done (False,)"
+        assert ended(lambda: reader.asked(SLEEP, (1,), "it")) == "done (False,)"
 
 
 def test_who_waits_for_us_is_ended_and_we_hear_that_it_is_lost(pg: str) -> None:
@@ -76,17 +76,17 @@ def left_alone(store: sn.Store, proxy: Proxy) -> None:
         writer.asked("SELECT 1", (), "it")
 
 
-def scripted(pg: str, monkeypatch: pytest.MonkeyPatch, *doubts: float) -> str:
-    """How a short silence ends where questions are answered like that, one after the other; then by 0."""
+def scripted(pg: str, monkeypatch: pytest.MonkeyPatch, seconds: float, *doubts: float) -> str:
+    """How a silence ends where questions are answered like that, one after the other; then by 0."""
     told = iter(doubts)
     monkeypatch.setattr(Line, "_doubt", lambda line, *, last: next(told, 0))
     with sn.connect(pg).reading() as reader:
-        return ended(lambda: reader.asked(SLEEP, (0.6,), "it"))
+        return ended(lambda: reader.asked(SLEEP, (seconds,), "it"))
 
 
 def test_one_doubt_is_none(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert scripted(pg, monkeypatch, 1, 1, 0, 1, 1) == "done (False,)"
-    assert scripted(pg, monkeypatch, 1, 0.25, 1, 1) == "ReadError"
+    assert scripted(pg, monkeypatch, 0.6, 1, 1, 0, 1, 1) == "done (False,)"
+    assert scripted(pg, monkeypatch, 5, 1, 0.25, 1, 1) == "ReadError"
 
 
 def test_a_server_without_room_is_alive(pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,14 +95,14 @@ def test_a_server_without_room_is_alive(pg: str, monkeypatch: pytest.MonkeyPatch
 
     with sn.connect(pg).reading() as reader:
         monkeypatch.setattr(postgres_line, "opened", full)
-        assert ended(lambda: reader.asked(SLEEP, (0.6,), "it")) == "done (False,)"
+        assert ended(lambda: reader.asked(SLEEP, (1,), "it")) == "done (False,)"
 
 
 def test_a_process_that_serves_somebody_else_by_now_is_not_ours(pg: str) -> None:
     """Behind a pooler the number of a process says nothing: by the beginning of its transaction it is known."""
     parameters = sn.connect(pg).parameters  # type: ignore[attr-defined]
     with psycopg.connect(pg, autocommit=True) as other:
-        working = threading.Thread(target=lambda: other.execute("SELECT pg_sleep(0.5)"))
+        working = threading.Thread(target=ended, args=(lambda: other.execute("SELECT pg_sleep(9)"),))
         working.start()
         with opened(parameters) as line:
             row = "SELECT extract(epoch FROM xact_start) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
@@ -114,6 +114,7 @@ def test_a_process_that_serves_somebody_else_by_now_is_not_ours(pg: str) -> None
             ours = line._doubt(last=False)
             line.at = other.info.backend_pid, begun[0][0] - Decimal(1)
             assert (ours, line._doubt(last=True)) == (0, 1), "somebody else's work was taken for ours"
+        other.cancel_safe()
         working.join()
 
 
@@ -126,7 +127,7 @@ def test_behind_a_pooler(pg: str, pooler: Callable[[str], str]) -> None:  # noqa
             assert ended(lambda: reader.asked(SLEEP, (0.4,), "it")) == "done (False,)"
             with psycopg.connect(pooler(pg), prepare_threshold=None) as other:
                 other.execute("SELECT 1")  # both places are taken
-                assert ended(lambda: reader.asked(SLEEP, (1.4,), "it")) == "done (False,)"
+                assert ended(lambda: reader.asked(SLEEP, (2,), "it")) == "done (False,)"
         assert ended(lambda: left_alone(store, proxy)) == "WriteError"
         assert until(lambda: truth.execute(LOCKED).fetchone() == (0,), 5), "its locks are held for ever"
         proxy.heal()
