@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from syncnb.panels.grid import Grid, grid
     from syncnb.panels.pictures import ChangeMap, ClockPicture, change_map, clock_picture
     from syncnb.planning import Plan, load_plan, plan, required_grants, undo
+    from syncnb.rendering.exporting import save_csv
     from syncnb.replacing import Damage, what_replace_would_do
     from syncnb.resolving import NULL, insert_only, newest, take_local, take_remote
     from syncnb.schema import Schema, Table
@@ -135,6 +136,7 @@ __all__ = [
     "required_grants",
     "roll_call",
     "row",
+    "save_csv",
     "suggest_keys",
     "sync",
     "take_local",
@@ -169,6 +171,7 @@ _HOMES = {
     "plan": "syncnb.planning",
     "required_grants": "syncnb.planning",
     "undo": "syncnb.planning",
+    "save_csv": "syncnb.rendering.exporting",
     "NULL": "syncnb.resolving",
     "insert_only": "syncnb.resolving",
     "newest": "syncnb.resolving",

@@ -160,7 +160,5 @@ FAULTS: dict[int, Fault] = {
     84: Fault("changes that capture missed", "found by its check, and then everything is compared"),
 }
 
-NOT_PROVED: dict[int, str] = {
-    82: "syncnb writes no CSV: frames are pandas' own, and what their to_csv writes is not escaped",
-}
+NOT_PROVED: dict[int, str] = {}
 """Faults without a test that fails when the handling is gone, and why."""

@@ -1,5 +1,6 @@
 """Faults 71 to 84: what is hostile, what must not be told, and what capture may miss."""
 
+import csv
 import html
 import pickle
 from collections.abc import Iterator
@@ -276,6 +277,24 @@ def test_tls_that_proves_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) 
         for url in (url, told)
     ]
     return *ended, sn.connect(told).authenticated  # type: ignore[attr-defined]
+
+
+HOSTILE_TEXTS = "('=HYPERLINK(1)'), ('@SUM(1)'), ('-1.5'), ('-1+cmd|x'), ('a=b')"
+
+
+@fault(
+    82,
+    without={"syncnb.rendering.exporting._guarded": lambda column: (column, 0)},
+    good=["'-1+cmd|x", "-1.5", "'=HYPERLINK(1)", "'@SUM(1)", "a=b"],
+    harm=["-1+cmd|x", "-1.5", "=HYPERLINK(1)", "@SUM(1)", "a=b"],
+)
+def test_formulas_in_a_csv_file(place: Place, tmp_path: Path) -> object:
+    ddl = "CREATE TABLE t (name TEXT PRIMARY KEY)"
+    local, remote = place.make("sqlite", ddl), place.make(PG, ddl, f"INSERT INTO t VALUES {HOSTILE_TEXTS}")
+    p = sn.plan(sn.diff(local, remote), into=local)
+    sn.save_csv(p.preview(), tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(encoding="utf-8-sig", newline="") as file:
+        return sorted((row["key"] for row in csv.DictReader(file)), key=lambda name: name.strip("'"))
 
 
 @contextmanager
