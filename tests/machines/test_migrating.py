@@ -130,7 +130,7 @@ class Migrating(Machine):
         before, catalogue = self.rows, self.catalogue
         try:
             r = sn.apply(p, store, allow=allowed(p), progress=False)
-        except sn.PlanError as problem:
+        except (sn.PlanError, sn.WriteError) as problem:  # seen beforehand, or by the database itself
             assert drift, problem
             assert (self.rows, self.catalogue) == (before, catalogue), f"{problem}, and something has changed"
             return
