@@ -101,7 +101,8 @@ class Drawing:
         label, strange = self.table.label, sorted(self.asked - self.met)
         self.notes += [f"{label} {key} does not differ: nobody is asked" for key in strange]
         fired = [trigger.name for trigger in self.table.triggers if trigger.enabled]
-        self.notes += [f"{label}: triggers fire: {', '.join(fired)}"] if fired and self.concerned else []
+        if fired and self.concerned:
+            self.notes.append(f"{label}: triggers fire: {', '.join(fired)}")
 
     def _touch(self, touching: Touching) -> None:
         """Stamp the rows that are written, and those that are the same."""
@@ -316,9 +317,7 @@ class Drawing:
             if at not in gone:
                 self._open(source, at, reason)
         asked -= set(left)
-        arriving = np.array(
-            [at for at in range(len(source)) if at not in left and at not in asked], dtype=np.int64
-        )
+        arriving = np.setdiff1d(np.arange(len(source)), [*left, *asked])
         whys = one_reason([standing.whys[at] for at in arriving.tolist()])
         waiting = np.array(sorted(asked), dtype=np.int64)
         for chosen, reasons, blocks in ((arriving, whys, self.blocks), (waiting, ASKED, self.undecided)):
@@ -345,7 +344,7 @@ class Drawing:
     ) -> tuple[pa.Array, dict[int, str]]:
         """One column in the target's form, and the rows whose value cannot be written, with the reason."""
         column, target = self._columns[at], self._on_target(self._columns[at])
-        changed = self.diff.changed_local if self.side == "local" else self.diff.changed_remote
+        changed = self._changed(self.side)
         there = [rows.columns[at] for rows in (changed, self._rows_of(self.side)) if rows.columns]
         values, nowhere = self.rekeying.column(self.diff, at, source.columns[at].take(take))
         written = write_column(

@@ -176,7 +176,7 @@ def _is_number(value: Raw) -> bool:
 
 
 def _is_bigint(value: Raw) -> bool:
-    return type(value) is int and -(2**63) <= value < 2**63
+    return type(value) is int and value in BIGINT
 
 
 def _is_uuid(value: Raw) -> bool:

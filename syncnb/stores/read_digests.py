@@ -63,7 +63,6 @@ class _Digested:
     """What is made of a batch."""
 
     key: Columns
-
     tags: Numbers
     buckets: Numbers
     hashes: list[Numbers]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from syncnb.changes import Diff, RowSet, TableDiff, TablePair
+from syncnb.changes import Diff, TableDiff, TablePair
 from syncnb.changes.ids import key_names
 from syncnb.changes.references import on_side
 from syncnb.comparing.remembering import row_keys
@@ -24,9 +24,11 @@ def unforeseen(d: Diff, drawn: Plan, report: Report, done: "Sequence[Touched]") 
         n.get(what, 0) for n in report.totals.values() for what in ("inserted", "updated", "deleted")
     )
     for table in d.tables:
+        mine = [row for row in done if row.table == table.pair.local.name]
+        if not mine and not drawn.maps:
+            continue  # to name each row that differs would tell nothing
         arriving, mapped = _arriving(table, drawn)
         written += len(mapped)
-        mine = [row for row in done if row.table == table.pair.local.name]
         if mine:
             names = zip(mine, local_names(table.pair, mine), strict=True)
             written -= sum(row.present and key in arriving | mapped for row, key in names)
@@ -39,13 +41,11 @@ def _arriving(table: TableDiff, drawn: Plan) -> tuple[set[str | None], set[str |
     """The source's keys of rows that a plan writes, and of those that it only keeps as known under another id."""
     pair, into, label = table.pair, drawn.into, label_in(table, drawn.into)
     source: Side = "remote" if into == "local" else "local"
-    alone = table.only_local if source == "local" else table.only_remote
+    local, remote = table.changed_local, table.changed_remote
+    alone, changed = (table.only_local, local) if source == "local" else (table.only_remote, remote)
     ours, theirs = (
         row_keys(pair, rows.columns, side) if len(rows) else []
-        for rows, side in (
-            (_changed(table, source), source),
-            (_changed(table, into), into),
-        )
+        for rows, side in ((changed, source), (local if into == "local" else remote, into))
     )
     updated = {
         key
@@ -57,10 +57,6 @@ def _arriving(table: TableDiff, drawn: Plan) -> tuple[set[str | None], set[str |
     written |= set(row_keys(pair, alone.columns, source)) if len(alone) else set()
     mapped: set[str | None] = {key for each in drawn.maps if each.table == label for key in each.source}
     return written, mapped - written
-
-
-def _changed(table: TableDiff, side: Side) -> RowSet:
-    return table.changed_local if side == "local" else table.changed_remote
 
 
 def _names_in(pair: TablePair, block: Block, side: Side) -> list[str | None]:

@@ -17,25 +17,14 @@ from typing import Any
 import pytest
 
 from tests.mutants.table import Mutant
+from tests.proof.counting import ALONE
 
 __all__ = ["ROOT", "Verdict", "planted", "unmodified", "verdicts"]
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("syncnb", "tests", "notebooks", "pyproject.toml", "README.md")
 LEFT_OUT = shutil.ignore_patterns("browser", ".*", "*.png")
-OPTIONS = (
-    "-q",
-    "-o",
-    "addopts=",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:nbval",
-    "-p",
-    "no:xdist",
-    "-p",
-    "no:randomly",
-)
+OPTIONS = (*ALONE, "-p", "no:nbval", "-p", "no:xdist", "-p", "no:randomly")
 LIMIT = 120.0
 """Seconds after which a mutant's tests are taken to hang."""
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["FILE", "KEPT", "MOST", "SEED", "added", "count", "draws", "share", "silent"]
+__all__ = ["ALONE", "FILE", "KEPT", "MOST", "SEED", "added", "count", "draws", "share", "silent"]
 
+ALONE = ("-q", "-o", "addopts=", "-p", "no:cacheprovider")
+"""What pytest is told where it is started by a test or a proof: nothing of the options of the suite."""
 OURS = "SYNCNB_PROOF_"
 FILE = "SYNCNB_PROOF_COUNTS"
 KEPT = "SYNCNB_PROOF_KEPT"

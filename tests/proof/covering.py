@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.proof.counting import KEPT, MOST, count, silent
+from tests.proof.counting import ALONE, KEPT, MOST, count, silent
 
 __all__ = ["GROUPS"]
 
@@ -30,17 +30,7 @@ GROUPS: dict[str, list[str]] = {
     "drawn": ["tests/machines", "tests/fuzz"],
     **{f"others {at + 1}": SINGLE[at::4] for at in range(4)},
 }
-OPTIONS = (
-    "-q",
-    "-o",
-    "addopts=",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:nbval",
-    "--tb=line",
-    "--show-capture=no",
-)
+OPTIONS = (*ALONE, "-p", "no:nbval", "--tb=line", "--show-capture=no")
 SETTINGS = "[run]\nbranch = true\nsource = syncnb\nconcurrency = thread\n"
 
 

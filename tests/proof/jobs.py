@@ -3,11 +3,12 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tests.proof.counting import ALONE
 from tests.proof.covering import GROUPS
 
 __all__ = ["JOBS", "MACHINES", "Figures", "Job"]
 
-PYTEST = ("-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "--tb=short", "--show-capture=no")
+PYTEST = ("-m", "pytest", *ALONE, "--tb=short", "--show-capture=no")
 
 
 @dataclass(frozen=True)
