@@ -1,6 +1,8 @@
 """Images of cells: those that PostgreSQL makes and those that we make, and that one image is one value."""
 
+import math
 import struct
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,10 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from syncnb.compiled import kernels
 from syncnb.schema import Column
 from syncnb.stores.postgres_images import EDGES, flags_of, image_of, row_hash
-from syncnb.values.hashing import text_hashes
-from syncnb.values.images import AGREED, FLAGS, Form, Imaged, agreed, imaged, row_hashes
+from syncnb.values import hashing
+from syncnb.values.hashing import add_texts, begun
+from syncnb.values.images import AGREED, FLAGS, HEXED, Form, Imaged, agreed, imaged, row_hashes
 from syncnb.values.kinds import Kind
 from syncnb.values.pairing import rule_for
 from syncnb.values.raw import BadText, Raw, from_python
@@ -33,7 +37,8 @@ def made(here: Kind, there: Kind, values: list[Raw], form: Form | None = None) -
 def images(found: Imaged) -> list[str | None]:
     """As a server writes them, None for NULL; and a sign that it never writes for what has none."""
     told = zip(found.image.tolist(), found.null.tolist(), found.odd.tolist(), strict=True)
-    return ["odd" if odd else None if null else str(image) for image, null, odd in told]
+    spelled = (lambda image: f"{image % 2**64:016x}") if found.form in HEXED else str
+    return ["odd" if odd else None if null else spelled(image) for image, null, odd in told]
 
 
 # PostgreSQL's raw values, as COPY gives them, and their images: what EDGES says a server makes of them.
@@ -109,12 +114,28 @@ def test_the_server_makes_these(pg: str, form: Form, kind: Kind) -> None:
             assert connection.execute(query, [value]).fetchone() == (wanted,), value
 
 
+@pytest.fixture(params=["numpy", "compiled"])
+def _hashes_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two ways to make them."""
+    if request.param == "numpy":
+        monkeypatch.setattr(hashing, "kernels", lambda: None)
+    elif kernels() is None:
+        pytest.skip("the compiled loops are not built")
+
+
+def text_hashes(texts: pa.Array, seeds: Sequence[int]) -> list[list[int]]:
+    hashes = begun(len(texts), seeds)
+    add_texts(hashes, texts)
+    return hashes.tolist()
+
+
+@pytest.mark.usefixtures("_hashes_by")
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40), max_size=30
     )
 )
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_hashes_do_not_depend_on_their_neighbours(texts: list[str]) -> None:
     seeds = (0, 1, -5)
     together = text_hashes(pa.array(texts, pa.string()), seeds)
@@ -122,13 +143,14 @@ def test_hashes_do_not_depend_on_their_neighbours(texts: list[str]) -> None:
         assert [part[at] for part in together] == [part[0] for part in text_hashes(pa.array([text]), seeds)]
 
 
+@pytest.mark.usefixtures("_hashes_by")
 def test_hashes_are_those_of_postgresql(pg: str) -> None:
     texts = ["", *("abcäß☃𝄞 0,"[n % 10] * (n // 3) + str(n) for n in range(200)), "x" * 10_000]
     seeds = [0, 1, -1, 2**63 - 1, -(2**63), 1234567890123456789]
     with psycopg.connect(pg) as connection:
         for seed, ours in zip(seeds, text_hashes(pa.array(texts).slice(1), seeds), strict=True):
             query = "SELECT array_agg(hashtextextended(v, %s) ORDER BY n) FROM unnest(%s::text[]) WITH ORDINALITY AS u (v, n)"
-            assert connection.execute(query, [seed, texts[1:]]).fetchone() == (ours.tolist(),)
+            assert connection.execute(query, [seed, texts[1:]]).fetchone() == (ours,)
 
 
 def cells(values: list[Raw], form: Form) -> Imaged:
@@ -137,6 +159,7 @@ def cells(values: list[Raw], form: Form) -> Imaged:
         Form.BOOLEAN: Kind.BOOLEAN,
         Form.STAMP: Kind.TIMESTAMP,
         Form.DECIMAL: Kind.NUMERIC,
+        Form.DOUBLE: Kind.FLOAT,
     }
     kind = kinds.get(form, Kind.INTEGER)
     return made(kind, kind, values, form)
@@ -152,14 +175,17 @@ ROWS: dict[str, tuple[Form, str, list[Raw]]] = {
         "numeric(15,4)",
         [0, 12.5, -12.5, 1, -7, 99999999999, 1e10, 0.0001, -0.05, None],
     ),
+    "doubles": (Form.DOUBLE, "double precision", [0.0, -0.0, 0.1, -1e300, 5e-324, math.inf, None]),
     "stamps": (
         Form.STAMP,
         "timestamp",
         ["2026-01-01 00:00:00.5", "1999-12-31 23:59:59.999999", "0001-01-01", None],
     ),
 }
+KINDS = {"stamps": Kind.TIMESTAMP, "decimals": Kind.NUMERIC, "doubles": Kind.FLOAT}
 
 
+@pytest.mark.usefixtures("_hashes_by")
 @given(st.data(), st.integers(-(2**63), 2**63 - 1))
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_have_the_hashes_of_postgresql(pg: str, data: st.DataObject, seed: int) -> None:
@@ -168,19 +194,14 @@ def test_rows_have_the_hashes_of_postgresql(pg: str, data: st.DataObject, seed: 
     more = {Form.TEXT: st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30),
             Form.INTEGER: st.integers(-(2**63), 2**63 - 1), Form.SMALL: st.integers(-(2**31), 2**31 - 1),
             Form.DECIMAL: st.integers(-(10**15) + 1, 10**15 - 1).map(lambda n: n / 10_000),
-            Form.STAMP: st.datetimes().map(str)}  # fmt: skip
+            Form.DOUBLE: st.floats(allow_nan=False), Form.STAMP: st.datetimes().map(str)}  # fmt: skip
     columns = [
         data.draw(st.lists(st.sampled_from(values) | more.get(form, st.none()), min_size=3, max_size=3))
         for form, _, values in map(ROWS.get, names)
     ]
     forms = [ROWS[name][0] for name in names]
     ours = row_hashes([cells(values, form) for values, form in zip(columns, forms, strict=True)], [seed, 0])
-    told = [
-        Column(
-            f"c{at}", ROWS[name][1], {"stamps": Kind.TIMESTAMP, "decimals": Kind.NUMERIC}.get(name, Kind.TEXT)
-        )
-        for at, name in enumerate(names)
-    ]
+    told = [Column(f"c{at}", ROWS[name][1], KINDS.get(name, Kind.TEXT)) for at, name in enumerate(names)]
     made_there = [image_of(form, column) for form, column in zip(forms, told, strict=True)]
     query = ", ".join(row_hash(forms, made_there, flags_of(told, forms), each) for each in (seed, 0))
     row = ", ".join(f"CAST(%s AS {column.type}) AS {column.name}" for column in told)

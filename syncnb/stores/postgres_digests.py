@@ -18,7 +18,6 @@ from syncnb.stores.row_digests import (
     HALF,
     HASHES,
     TOGETHER,
-    WHOLE,
     Numbers,
     Recipe,
     Sums,
@@ -84,24 +83,18 @@ class PostgresDigester:
 
     def sums(self) -> Sums:
         """The digests of all rows."""
-        # Sums of halves: those of whole hashes would be numeric, and take ten times the memory in each bucket.
+        # Sums of 64 bits would be numeric, and take ten times the memory in each bucket.
         query = f"""
-        SELECT coalesce(sum(n), 0)::bigint, coalesce(sum(a), 0)::text, coalesce(sum(b), 0)::text,
-               coalesce(sum(c), 0)::text, coalesce(sum(d), 0)::text,
-               string_agg(substring(int8send(coalesce(a + n * {COUNTED}, 0) & {LOW}) FROM 5), '' ORDER BY number)
+        SELECT coalesce(sum(n), 0)::bigint, coalesce(bit_xor(a), 0), coalesce(bit_xor(b), 0),
+               string_agg(substring(int8send((coalesce(a, 0) >> {HALF}) + coalesce(n, 0) * {COUNTED} & {LOW}) FROM 5), ''
+                          ORDER BY number)
         FROM generate_series(0, {self.recipe.buckets - 1:d}) AS g (number) LEFT JOIN (
-            SELECT bucket, count(*) AS n,
-                   sum((h1 >> {HALF})::int) AS a, sum(((h1 & {LOW}) - {2 ** (HALF - 1)})::int) AS b,
-                   sum((h2 >> {HALF})::int) AS c, sum(((h2 & {LOW}) - {2 ** (HALF - 1)})::int) AS d
+            SELECT bucket, count(*) AS n, bit_xor(h1) AS a, bit_xor(h2) AS b
             FROM ({self._hashed(f"{self._bucket} AS bucket")}) AS h GROUP BY bucket
         ) AS s ON s.bucket = g.number
         """  # noqa: S608
         self._run(SETTLE)
-        rows, *halves, places = self._run(query)
-        first, second = (
-            (int(high) * 2**HALF + int(low) + rows * 2 ** (HALF - 1)) % WHOLE
-            for high, low in (halves[:2], halves[2:])
-        )
+        rows, first, second, places = self._run(query)
         return Sums(rows, first, second, np.frombuffer(places, ">u4").astype(np.uint32))
 
     def tagged(self, buckets: Numbers) -> Tagged:

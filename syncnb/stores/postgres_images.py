@@ -9,7 +9,7 @@ import pyarrow as pa
 from syncnb.schema import Column
 from syncnb.stores.postgres_copy import selected
 from syncnb.values.hashing import DECIMALS
-from syncnb.values.images import FLAGGED, FLAGS, NUMBERED, Form, Imaged, row_hashes
+from syncnb.values.images import FLAGGED, FLAGS, HEXED, NUMBERED, Form, Imaged, row_hashes
 from syncnb.values.kinds import Kind
 
 __all__ = ["EDGES", "PROBED", "flags_of", "image_of", "number_hash", "probed", "row_hash"]
@@ -53,7 +53,7 @@ EDGES: dict[tuple[Form, Kind], tuple[str, dict[str | None, str]]] = {
         "double precision",
         {
             "0": "0000000000000000", "-0": "8000000000000000", "0.1": "3fb999999999999a", "5e-324": "0000000000000001",
-            "NaN": "7ff8000000000000", "-Infinity": "fff0000000000000", None: "",
+            "NaN": "7ff8000000000000", "-Infinity": "fff0000000000000", None: "0000000000000000",
         },
     ),
     (Form.STAMP, Kind.TIMESTAMP): (
@@ -61,14 +61,14 @@ EDGES: dict[tuple[Form, Kind], tuple[str, dict[str | None, str]]] = {
         {
             "2013-01-01T05:00": "00017531c5421400", "0999-12-31 24:00": "ff8fe3289cc44000",
             "2013-01-01 00:00:00.120000": "0001752d9461b4c0", "0044-03-15 BC": "ff1af9deec5b2000",
-            "infinity": "7fffffffffffffff", None: "",
+            "infinity": "7fffffffffffffff", None: "0000000000000000",
         },
     ),
     (Form.STAMP, Kind.TIMESTAMPTZ): (
         "timestamptz",
         {
             "2013-01-01T05:00:00.5Z": "00017531c549b520", "2013-01-01 05:30+05:30": "0001752d945fe000",
-            "0044-03-15 00:00+00 BC": "ff1af9deec5b2000", "-infinity": "8000000000000000", None: "",
+            "0044-03-15 00:00+00 BC": "ff1af9deec5b2000", "-infinity": "8000000000000000", None: "0000000000000000",
         },
     ),
     (Form.UUID, Kind.UUID): (
@@ -85,7 +85,7 @@ EDGES: dict[tuple[Form, Kind], tuple[str, dict[str | None, str]]] = {
 """By form and kind: a type, and values of it with the images that a server makes where it is one that we know."""
 
 PLAIN = ("text", "character varying")
-SENT = {Kind.TIMESTAMP: "timestamp_send", Kind.TIMESTAMPTZ: "timestamptz_send"}
+SENT = {Kind.TIMESTAMP: "timestamp_send", Kind.TIMESTAMPTZ: "timestamptz_send", Kind.FLOAT: "float8send"}
 
 
 def image_of(form: Form, column: Column) -> str:
@@ -99,12 +99,12 @@ def image_of(form: Form, column: Column) -> str:
         return f"concat({name})"  # as it is sent; a cast to text may write it otherwise
     else:
         image, nothing = f"{_TEXT_OF.get(form, '{}').format(name)}::text", "''"
-        if form is Form.STAMP:
-            image = f"encode(pg_catalog.{SENT[Kind(column.kind)]}({name}), 'hex')"
+        if form in HEXED:
+            image, nothing = f"encode(pg_catalog.{SENT[Kind(column.kind)]}({name}), 'hex')", f"'{0:016x}'"
     return f"coalesce({image}, {nothing})" if column.nullable else image
 
 
-_TEXT_OF = {Form.NUMBER: "trim_scale({})", Form.DOUBLE: "encode(float8send({}), 'hex')"}
+_TEXT_OF = {Form.NUMBER: "trim_scale({})"}
 
 
 def _text_hash(text: str, seed: str) -> str:
@@ -143,15 +143,17 @@ def flags_of(columns: Sequence[Column], forms: Sequence[Form]) -> list[str]:
     bits = [f"{selected(column)} IS NULL" if column.nullable else "" for column in columns]
     told = zip(columns, forms, strict=True)
     bits += [_bit(form, column) for column, form in told if form in FLAGGED]
-    terms = [f"({bit})::int << {at % FLAGS:d}" if bit else "" for at, bit in enumerate(bits)]
+    # A CASE costs a third of a cast of the boolean, and takes NULL for false.
+    terms = [
+        f"CASE WHEN {bit} THEN {1 << at % FLAGS:d} ELSE 0 END" if bit else "" for at, bit in enumerate(bits)
+    ]
     parts = [list(filter(None, terms[at : at + FLAGS])) for at in range(0, len(terms), FLAGS)]
-    return [" | ".join(f"({term})" for term in part) or "0" for part in parts]
+    return [" | ".join(part) or "0" for part in parts]
 
 
 def _bit(form: Form, column: Column) -> str:
     name = selected(column)
-    bit = f"{name} < 0" if form is Form.DECIMAL else f"{name}"
-    return f"coalesce({bit}, false)" if column.nullable else bit
+    return f"{name} < 0" if form is Form.DECIMAL else name
 
 
 def probed(form: Form, images: Any, seed: int) -> list[int]:

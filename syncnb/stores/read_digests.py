@@ -22,7 +22,7 @@ from syncnb.stores.row_digests import (
     Unfit,
 )  # fmt: skip
 from syncnb.values.columns import Mask
-from syncnb.values.hashing import number_hashes
+from syncnb.values.hashing import add_numbers, begun
 from syncnb.values.images import Form, Imaged, imaged, row_hashes
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat
@@ -93,17 +93,19 @@ class ReadDigester:
 
     def sums(self) -> Sums:
         """The digests of all rows. Raises Unfit where a key is NULL or not of its column's kind."""
-        rows, sums = 0, np.zeros(2, np.uint64)
-        places = np.zeros(self.recipe.buckets, np.uint64)
+        rows, sums = 0, np.zeros(2, np.int64)
+        places = np.zeros(self.recipe.buckets, np.int64)
+        counts = np.zeros(self.recipe.buckets, np.int64)
         for found in _ahead(self._digested, self.reader.batches(self.recipe.table, self.names)):
             self.by_rule += found.ruled
             rows += len(found.tags)
-            sums += np.array([part.view(np.uint64).sum(dtype=np.uint64) for part in found.hashes])
+            sums ^= [np.bitwise_xor.reduce(part) for part in found.hashes]
             digests = found.hashes[0] >> HALF
-            np.add.at(places, found.buckets, digests.view(np.uint64) + np.uint64(COUNTED))
+            np.bitwise_xor.at(places, found.buckets, digests)
+            counts += np.bincount(found.buckets, minlength=len(counts))
             buckets = found.buckets.astype(np.int32)
             self._keep(_Kept(found.tags, buckets, digests.astype(np.int32), found.key), rows)
-        return Sums(rows, int(sums[0]), int(sums[1]), places.astype(np.uint32))
+        return Sums(rows, int(sums[0]), int(sums[1]), (places + counts * COUNTED).astype(np.uint32))
 
     def _keep(self, part: "_Kept", rows: int) -> None:
         if not self.recipe.by_number:
@@ -224,7 +226,9 @@ class ReadDigester:
         seed, mask = self.recipe.seeds[0], self.recipe.buckets - 1
         if self.recipe.by_number:
             tags = key[0].cast(pa.int64()).to_numpy()
-            return tags, number_hashes(tags >> TOGETHER, [seed], whole=False)[0] & mask
+            placed = begun(len(tags), [seed])
+            add_numbers(placed, tags >> TOGETHER, whole=False)
+            return tags, placed[0] & mask
         tags = row_hashes(images, [seed])[0]
         return tags, tags & mask
 

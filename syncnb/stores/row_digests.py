@@ -1,10 +1,11 @@
 """Digests of rows, by which two tables are compared without sending them.
 
-    every row ──► image ──► two hashes of 64 bits ──┬─► added up for the table, with the number of rows
-                  key ────► bucket, and a tag       └─► 32 bits of them, added up for each bucket
+    every row ──► image ──► two hashes of 64 bits ──┬─► XOR of all of the table, with the number of rows
+                  key ────► bucket, and a tag       └─► XOR of 32 bits of them for each bucket, with the number of rows
 
 A bucket shows where to look, the sums of the whole table prove that nothing else differs. Rows are put into
-buckets by their key alone, so that neither order nor collation nor what rows there are besides matters.
+buckets by their key alone, so that neither order nor collation nor what rows there are besides matters. A hash
+that comes twice is nothing in a XOR: so the rows are counted, and what nobody keeps unique is not compared so.
 """
 
 from collections.abc import Iterator
@@ -18,13 +19,12 @@ from syncnb.schema import Column, Table
 from syncnb.values.images import Form
 
 __all__ = [
-    "COUNTED", "HALF", "HASHES", "TOGETHER", "WHOLE", "Digester", "Numbers", "Places", "Recipe", "Sums", "Tagged", "Unfit",
+    "COUNTED", "HALF", "HASHES", "TOGETHER", "Digester", "Numbers", "Places", "Recipe", "Sums", "Tagged", "Unfit",
 ]  # fmt: skip
 
 Places: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.uint32]]"
 Numbers: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 
-WHOLE = 2**64
 HALF = 32
 COUNTED = 2_654_435_761
 """What each row adds to its bucket beside its hash, so that a bucket tells how many there are."""
@@ -69,14 +69,14 @@ class Sums:
     rows: int
     first: int
     second: int
-    """The hashes of all rows added up, 64 bits each."""
+    """XOR of the hashes of all rows, 64 bits each."""
     places: Places
     """By bucket: 32 bits."""
 
     def without(self, hashes: "tuple[Numbers, Numbers]") -> tuple[int, int, int]:
         """Number of rows and sums of all rows but these."""
-        first, second = (int(part.view(np.uint64).sum(dtype=np.uint64)) for part in hashes)
-        return self.rows - len(hashes[0]), (self.first - first) % WHOLE, (self.second - second) % WHOLE
+        first, second = (int(np.bitwise_xor.reduce(part)) for part in hashes)
+        return self.rows - len(hashes[0]), self.first ^ first, self.second ^ second
 
 
 @dataclass(frozen=True)

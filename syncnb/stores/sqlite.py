@@ -19,6 +19,7 @@ from syncnb.stores.filtering import pushed, whole_range
 from syncnb.stores.port import BATCH_ROWS, Identity
 from syncnb.stores.sqlite_bulk import MOST_COLUMNS, ROWIDS, Bulk
 from syncnb.stores.sqlite_catalogue import read_schema
+from syncnb.stores.sqlite_compiled import CompiledRows, reads_compiled
 from syncnb.stores.sqlite_errors import Telling, connect_error, missing_error, read_error
 from syncnb.stores.sqlite_seeking import holding
 from syncnb.values.raw import BadText, concat, from_python, to_python
@@ -151,7 +152,7 @@ class SQLiteReader:
         connection.set_progress_handler(lambda: 0, ASK_AFTER)
 
     def schema(self, schemas: Sequence[str] | None = None) -> Schema:
-        """The catalogue, as this snapshot sees it. A file has one schema: `schemas` changes nothing."""
+        """The catalogue, as this snapshot sees it."""
         try:
             return read_schema(self._connection)
         except sqlite3.Error as error:
@@ -280,7 +281,7 @@ class SQLiteReader:
 
     def _bulk(
         self, table: Table, names: Sequence[str], order: Sequence[str], where: Condition | None = None
-    ) -> Bulk | None:
+    ) -> Bulk | CompiledRows | None:
         """The rows in the order of their rowids, where that is what is asked for and SQLite has them so."""
         rowid = rowid_name(table)
         if rowid is None or table.text_order != "code point" or not 0 < len(names) <= MOST_COLUMNS:
@@ -288,8 +289,7 @@ class SQLiteReader:
         if len(set(names)) < len(names) or (order and not self._is_rowid(table, order)):
             return None
         alias = table.primary_key[0] if self._is_rowid(table, table.primary_key) else ""
-        within = ROWIDS if where is None else whole_range(where, alias)
-        if within is None:
+        if (within := ROWIDS if where is None else whole_range(where, alias)) is None:
             return None
         columns = {name: f"t.{_quote(table.column(name).name)}" for name in names}
 
@@ -297,7 +297,8 @@ class SQLiteReader:
             yield from self._cells(_select(table, names, (), where), list(names), values)
 
         place = f"main.{_quote(table.name)}"
-        return Bulk(self._connection, place, f"t.{rowid}", columns, cells, alias=alias, within=within)
+        rows = CompiledRows if reads_compiled() else Bulk
+        return rows(self._connection, place, f"t.{rowid}", columns, cells, alias=alias, within=within)
 
     def _is_rowid(self, table: Table, names: Sequence[str]) -> bool:
         """Whether this is the INTEGER PRIMARY KEY which is the rowid; with DESC, by an old accident, it is none."""

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncnb.values.columns import Mask
-from syncnb.values.raw import MIXED, from_python, to_python
+from syncnb.values.raw import from_numbers, from_python, to_python
 
 __all__ = ["MOST_COLUMNS", "ROWIDS", "Bulk"]
 
@@ -218,16 +218,9 @@ def _decimals(
     # and a real 0 may be a minus 0.
     if ((numbers >= EXACT) | (numbers <= -EXACT)).any() or (integers and np.count_nonzero(whole) != integers):
         raise _Unread
-    if not integers:
-        if (numbers[valid] == 0).any():
-            raise _Unread
-        return pa.array(numbers / unit, mask=~valid)
-    if integers == given:
-        return pa.array(numbers // unit, mask=~valid)
-    arrays = [pa.array(numbers // unit, mask=~whole), pa.array(numbers / unit, mask=~valid | whole)]
-    arrays += [pa.nulls(len(numbers), MIXED.field(at).type) for at in range(2, MIXED.num_fields)]
-    nothing = None if valid.all() else pa.array(~valid)
-    return pa.StructArray.from_arrays(arrays, fields=list(MIXED), mask=nothing)
+    if not integers and (numbers[valid] == 0).any():
+        raise _Unread
+    return from_numbers(numbers // unit, numbers / unit, whole if integers else np.zeros_like(valid), ~valid)
 
 
 class Bulk:

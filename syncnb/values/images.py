@@ -13,8 +13,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -24,19 +23,33 @@ from syncnb.values import arrays
 from syncnb.values.columns import Mask
 from syncnb.values.hashing import (
     DECIMALS,
-    Hashes,
-    Seed,
-    decimal_hashes,
-    number_hashes,
-    text_hashes,
-    word_hashes,
+    Chain,
+    Numbers,
+    Words,
+    add_decimals,
+    add_hex,
+    add_numbers,
+    add_texts,
+    add_words,
+    begun,
 )
 from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
 from syncnb.values.raw import MIXED, to_python
 from syncnb.values.rules import Rule, Side
 
-__all__ = ["FLAGGED", "FLAGS", "KEY_FORMS", "NUMBERED", "Form", "Imaged", "agreed", "imaged", "row_hashes"]
+__all__ = [
+    "FLAGGED",
+    "FLAGS",
+    "HEXED",
+    "KEY_FORMS",
+    "NUMBERED",
+    "Form",
+    "Imaged",
+    "agreed",
+    "imaged",
+    "row_hashes",
+]
 
 TEXT = pa.string()
 FLAGS = 31
@@ -62,6 +75,8 @@ class Form(Enum):
 
 NUMBERED = (Form.INTEGER, Form.SMALL, Form.BOOLEAN, Form.DECIMAL)
 """Forms whose image is a number; that of the others is a text."""
+HEXED = (Form.DOUBLE, Form.STAMP)
+"""Forms whose image is the sixteen digits of 64 bits: here these bits as a whole number."""
 FLAGGED = (Form.BOOLEAN, Form.DECIMAL)
 """Forms with a bit of their own beside those that tell which cells are NULL: true, less than 0."""
 KEY_FORMS = (Form.INTEGER, Form.TEXT, Form.UUID, Form.STAMP)
@@ -124,7 +139,7 @@ class Imaged:
     """A raw column as images."""
 
     form: Form
-    image: "pa.Array | Hashes"
+    image: "pa.Array | Numbers"
     """Texts or whole numbers; nothing or 0 where there is none."""
     null: Mask
     odd: Mask
@@ -140,33 +155,54 @@ Canonical: TypeAlias = tuple[pa.Array, pa.Array | None]
 def imaged(form: Form, rule: Rule, array: pa.Array, side: Side, there: Kind) -> Imaged:
     """A raw column as images; `there` is the kind of PostgreSQL's column."""
     found, ruled = CANONICAL[form](rule, array, side, there)
-    null = arrays.mask(array.is_null())
-    odd = arrays.mask(found.is_null()) & ~null
-    by_rule = np.zeros(len(array), np.bool_) if ruled is None else arrays.mask(ruled) & ~null & ~odd
-    if form in NUMBERED:
-        return Imaged(form, found.fill_null(0).to_numpy(zero_copy_only=False), null, odd, by_rule)
-    return Imaged(form, found.fill_null(""), null, odd, by_rule)
+    null = _which(array.is_null()) if array.null_count else _nowhere(array)
+    odd = _which(found.is_null()) & ~null if found.null_count else _nowhere(array)
+    by_rule = _nowhere(array)
+    if ruled is not None:
+        by_rule = _which(ruled)
+        if found.null_count:
+            by_rule = by_rule & ~null & ~odd
+    numbered = form in NUMBERED or form in HEXED
+    if found.null_count:
+        found = found.fill_null(0 if numbered else "")
+    return Imaged(form, found.to_numpy() if numbered else found, null, odd, by_rule)
 
 
-def row_hashes(cells: Sequence[Imaged], seeds: Sequence[Seed]) -> list[Hashes]:
+def _which(found: pa.Array) -> Mask:
+    """A boolean column as a mask, NULL as False."""
+    return arrays.mask(found) if found.null_count else found.to_numpy(zero_copy_only=False)
+
+
+def _nowhere(array: pa.Array) -> Mask:
+    return np.zeros(len(array), np.bool_)
+
+
+def row_hashes(cells: Sequence[Imaged], seeds: Sequence[int]) -> list[Numbers]:
     """The hashes of rows, one array a seed."""
+    hashes = begun(len(cells[0].null), seeds)
     bits = [cell.null for cell in cells] + [_bit(cell) for cell in cells if cell.form in FLAGGED]
-    hashes = word_hashes(_flags(bits[:FLAGS]), seeds)
-    for start in range(FLAGS, len(bits), FLAGS):
-        hashes = word_hashes(_flags(bits[start : start + FLAGS]), hashes)
+    for start in range(0, len(bits), FLAGS):
+        add_words(hashes, _flags(bits[start : start + FLAGS]))
     odd = np.zeros(len(cells[0].null), np.bool_)
     for cell in cells:
         odd |= cell.odd
-        if cell.form is Form.DECIMAL:
-            hashes = decimal_hashes(cell.image, hashes)
-        elif cell.form in (Form.INTEGER, Form.SMALL):
-            hashes = number_hashes(cell.image, hashes, whole=cell.form is Form.INTEGER)
-        elif cell.form is not Form.BOOLEAN:  # all of that is among the flags
-            hashes = text_hashes(cell.image, hashes)
+        _add(hashes, cell)
     if odd.any():  # one step more, that a server never takes
-        more = word_hashes(odd.astype(np.uint32), hashes)
-        return [np.where(odd, *both) for both in zip(more, hashes, strict=True)]
-    return hashes
+        more = hashes.copy()
+        add_words(more, odd.astype(np.uint32))
+        hashes = np.where(odd, more, hashes)
+    return list(hashes)
+
+
+def _add(hashes: Chain, cell: Imaged) -> None:
+    if cell.form is Form.DECIMAL:
+        add_decimals(hashes, cell.image)
+    elif cell.form in (Form.INTEGER, Form.SMALL):
+        add_numbers(hashes, cell.image, whole=cell.form is Form.INTEGER)
+    elif cell.form in HEXED:
+        add_hex(hashes, cell.image)
+    elif cell.form is not Form.BOOLEAN:  # all of that is among the flags
+        add_texts(hashes, cell.image)
 
 
 def _bit(cell: Imaged) -> Mask:
@@ -174,7 +210,7 @@ def _bit(cell: Imaged) -> Mask:
     return found
 
 
-def _flags(masks: Sequence[Mask]) -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
+def _flags(masks: Sequence[Mask]) -> Words:
     found = np.zeros(len(masks[0]), np.uint32)
     for at, mask in enumerate(masks):
         if mask.any():
@@ -246,8 +282,7 @@ SMALLEST = -(2**63)
 
 
 def _double(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
-    real = _plain(array, pa.float64(), "f")
-    return _hex_words(real.fill_null(0.0).to_numpy(zero_copy_only=False).astype(">f8"), real), None
+    return _plain(array, pa.float64(), "f").view(pa.int64()), None
 
 
 def _bytes(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
@@ -260,37 +295,18 @@ def _bytes(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     return pc.binary_join_element_wise("\\x", texts, ""), None
 
 
-def _hex_words(words: "np.ndarray[Any, Any]", like: pa.Array) -> pa.Array:
-    """Numbers of 64 bits, upper bytes first, in hex, NULL where `like` is."""
-    digits = _four_digits()[words.view(">u2")]
-    ends = np.arange(len(like) + 1, dtype=np.int32) * 16
-    nulls = None
-    if like.null_count:
-        nulls = pa.py_buffer(np.packbits(arrays.mask(like.is_valid()), bitorder="little"))
-    return pa.StringArray.from_buffers(
-        len(like), pa.py_buffer(ends), pa.py_buffer(digits.view(np.uint8)), nulls
-    )
-
-
-@cache
-def _four_digits() -> "np.ndarray[tuple[int], np.dtype[np.void]]":
-    """Each number of 16 bits as four signs."""
-    return np.frombuffer(binascii.hexlify(np.arange(2**16, dtype=">u2").tobytes()), "V4")
-
-
 def _stamp(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     raw = _plain(array, TEXT, "t")
     read = rule.column(raw, side)
     moments = _moments(rule, raw, side, there, read).cast(pa.timestamp("us"))
-    micros = moments.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) - CENTURY
-    hexed = _hex_words(micros.astype(">i8"), moments)
+    sent = pc.subtract(moments.view(pa.int64()), CENTURY)
     if read is not None and (read.type.tz is None) == (there == Kind.TIMESTAMP):
-        return hexed, pa.array(~_sent_so(raw, "+00" if there == Kind.TIMESTAMPTZ else ""))
+        return sent, pa.array(~_sent_so(raw, "+00" if there == Kind.TIMESTAMPTZ else ""))
     # Six digits behind the point, always; PostgreSQL leaves zeros at the end away, and the point.
     texts = pc.utf8_rtrim(pc.utf8_rtrim(moments.cast(TEXT), "0"), ".")
     if there == Kind.TIMESTAMPTZ:
         texts = pc.binary_join_element_wise(texts, "+00", "")
-    return hexed, pc.not_equal(texts, raw)
+    return sent, pc.not_equal(texts, raw)
 
 
 def _sent_so(raw: pa.Array, zone: str) -> Mask:

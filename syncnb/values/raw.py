@@ -19,6 +19,7 @@ __all__ = [
     "Raw",
     "as_mixed",
     "concat",
+    "from_numbers",
     "from_python",
     "given",
     "row_tokens",
@@ -41,6 +42,8 @@ class BadText:
 
 
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
+Reals: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 Raw: TypeAlias = int | float | bool | str | bytes | BadText | None
 
 FIELDS: dict[type, str] = {int: "i", float: "f", str: "t", bytes: "b", BadText: "x"}
@@ -74,6 +77,25 @@ def from_python(values: Sequence[Raw]) -> pa.Array:
         with suppress(OverflowError, UnicodeEncodeError):
             return _mixed(values)
     return _mixed([_fitting(value) for value in values])
+
+
+def from_numbers(whole: Numbers, real: Reals, is_whole: Mask, null: Mask | None) -> pa.Array:
+    """A raw column of integers and reals, as `from_python` makes it of the same values; nothing of the arrays is kept.
+
+    is_whole: where `whole` holds the value and not `real`. null: where neither does.
+    """
+    no_real = is_whole if null is None else is_whole | null
+    no_whole = ~is_whole if null is None else ~is_whole | null
+    if no_real.all() and not no_whole.all():
+        return pa.array(whole.copy(), mask=null)
+    if no_whole.all() and not no_real.all():
+        return pa.array(real.copy(), mask=null)
+    if no_whole.all():
+        return pa.nulls(len(is_whole))
+    arrays = [pa.array(whole.copy(), mask=no_whole), pa.array(real.copy(), mask=no_real)]
+    arrays += [pa.nulls(len(is_whole), MIXED.field(at).type) for at in range(2, MIXED.num_fields)]
+    nothing = None if null is None or not null.any() else pa.array(null)
+    return pa.StructArray.from_arrays(arrays, fields=list(MIXED), mask=nothing)
 
 
 def _fitting(value: Raw) -> Raw:

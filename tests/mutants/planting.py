@@ -23,7 +23,7 @@ __all__ = ["ROOT", "Verdict", "planted", "unmodified", "verdicts"]
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("syncnb", "tests", "notebooks", "pyproject.toml", "README.md")
-LEFT_OUT = shutil.ignore_patterns("browser", ".*", "*.png")
+LEFT_OUT = shutil.ignore_patterns("browser", ".*", "*.png", "*.so")  # mutants are of Python
 OPTIONS = (*ALONE, "-p", "no:nbval", "-p", "no:xdist", "-p", "no:randomly")
 LIMIT = 120.0
 """Seconds after which a mutant's tests are taken to hang."""

@@ -1,4 +1,7 @@
-"""Rows read in bulk are the rows read cell by cell: values, storage classes, types of the columns, order, batches."""
+"""Rows read in bulk are the rows read cell by cell: values, storage classes, types of the columns, order, batches.
+
+Each test is for both ways in bulk: by texts of SQLite itself, and by the compiled loop.
+"""
 
 import math
 import sqlite3
@@ -12,19 +15,34 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncnb.filters import col
-from syncnb.stores import sqlite, sqlite_bulk
+from syncnb.stores import sqlite, sqlite_bulk, sqlite_compiled
 from syncnb.stores.filtering import whole_range
 from syncnb.stores.sqlite import SQLiteStore
 from syncnb.stores.sqlite_bulk import Bulk
+from syncnb.stores.sqlite_compiled import CompiledRows, reads_compiled
 from syncnb.values.raw import concat, to_python
 
 quiet = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.fixture(params=["texts", "compiled"], autouse=True)
+def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Which of the two ways is taken."""
+    wanted: bool = request.param == "compiled"
+    if wanted and not reads_compiled():
+        pytest.skip("the compiled loops are not built")
+    monkeypatch.setattr(sqlite, "reads_compiled", lambda: wanted)
+    return wanted
+
+
 @pytest.fixture
-def ranges(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+def ranges(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> list[bool]:
     """Of each range whether it was read in bulk."""
     found: list[bool] = []
+    if compiled:
+        batch, by_cell = CompiledRows._batch, CompiledRows._by_cell
+        monkeypatch.setattr(CompiledRows, "_batch", lambda *told: found.append(True) or batch(*told))
+        monkeypatch.setattr(CompiledRows, "_by_cell", lambda *told: found.append(False) or by_cell(*told))
     read = Bulk._in_bulk
 
     def counted(self: Bulk, within: tuple[int, int]) -> pa.RecordBatch | None:
@@ -63,8 +81,8 @@ def same(store: SQLiteStore, order: tuple[str, ...] = (), since: int = 0) -> Non
             patch.setattr(sqlite, "MOST_COLUMNS", 0)
             cells = list(reader.batches(table, names, order=order or ("id",)))
     assert spelled(bulk[since:]) == spelled(cells[since:])
-    for at in range(len(names) if since else 0):
-        one, other = (concat(batch.column(at) for batch in batches[:since]) for batches in (bulk, cells))
+    for at in range(len(names)):
+        one, other = (concat(batch.column(at) for batch in batches) for batches in (bulk, cells))
         assert one.equals(other)
 
 
@@ -113,19 +131,24 @@ def test_an_odd_value_after_row_100_000(tmp_path: Path, ranges: list[bool]) -> N
 
 @pytest.mark.parametrize(("where", "value"), ODD.values(), ids=ODD)
 def test_an_odd_value(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: list[bool], where: int, value: Any
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ranges: list[bool],
+    compiled: bool,
+    where: int,
+    value: Any,
 ) -> None:
     monkeypatch.setattr(sqlite, "BATCH_ROWS", 8)
     monkeypatch.setattr(sqlite_bulk, "LEARNT_FROM", 4)
     rows = [plain(at + 1) for at in range(64)]
     rows[29] = (*rows[29][:where], value, *rows[29][where + 1 :])
     same(made(tmp_path / "odd.db", PLAIN, rows), ("id",))
-    assert sum(ranges) >= 6, "one range, or what was learnt from it, and no more"
+    assert sum(ranges) >= (8 if compiled else 6), "one range, or what was learnt from it, and no more"
 
 
 @pytest.mark.parametrize("odd", [5.0, 1e20, "7", b"7", None], ids=repr)
 def test_what_looks_like_an_integer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: list[bool], odd: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: list[bool], compiled: bool, odd: Any
 ) -> None:
     """Also where it comes last, so that what is read of it before its point would do."""
     monkeypatch.setattr(sqlite, "BATCH_ROWS", 8)
@@ -133,7 +156,7 @@ def test_what_looks_like_an_integer(
     rows: list[tuple[Any, ...]] = [(at, at) for at in range(1, 65)]
     for at in range(24, 33):
         same(made(tmp_path / "odd.db", "v", [*rows[:at], (at + 1, odd), *rows[at + 1 :]]), ("id",))
-    assert ranges.count(False) == 9
+    assert ranges.count(False) == (0 if compiled else 9)
 
 
 ANY = st.one_of(
@@ -196,18 +219,26 @@ def test_the_ends_of_all_rowids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     same(made(tmp_path / "ends.db", "v text", [(at, "v") for at in ids]), ("id",))
 
 
-def test_what_is_too_long_for_one_text_is_read_cell_by_cell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: list[bool]
+def test_what_is_too_long_is_read_cell_by_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranges: list[bool], compiled: bool
 ) -> None:
     monkeypatch.setattr(sqlite_bulk, "LONGEST", 1000)
+    monkeypatch.setattr(sqlite_compiled, "LARGEST", 2 * 399)
     monkeypatch.setattr(sqlite, "BATCH_ROWS", 8)
     monkeypatch.setattr(sqlite_bulk, "LEARNT_FROM", 4)
     rows = [(at, "x" * (400 if 40 <= at < 44 else 4)) for at in range(60)]
     same(made(tmp_path / "long.db", "v text", rows))
-    assert ranges.count(False) == 1
+    assert ranges.count(False) == (4 if compiled else 1)
     ranges.clear()
     same(made(tmp_path / "long.db", "v text", [(at, "x" * 400) for at in range(200)]))
-    assert ranges.count(False) == len(ranges) == sqlite_bulk.PATIENCE, "no further one is tried"
+    if compiled:
+        assert ranges == [False] * 200, "row by row"
+        monkeypatch.setattr(sqlite_compiled, "LARGEST", 2 * 400)
+        ranges.clear()
+        same(made(tmp_path / "long.db", "v text", [(at, "x" * 400) for at in range(200)]))
+        assert ranges == [True] * 200, "each fills it"
+    else:
+        assert ranges.count(False) == len(ranges) == sqlite_bulk.PATIENCE, "no further one is tried"
 
 
 @pytest.mark.parametrize(

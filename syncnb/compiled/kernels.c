@@ -1,0 +1,259 @@
+/* The two loops that a large comparison spends its time in. Optional: syncnb does the same without, only slower.
+ *
+ *   read_rows      steps through a SELECT of SQLite and puts its values into arrays, column by column
+ *   hash_…         PostgreSQL's hashes of 64 bits (Bob Jenkins' lookup3), cell after cell, for several seeds at once
+ *
+ * Nothing of Python and nothing of SQLite is linked: arrays come from numpy, SQLite's functions as pointers from the
+ * library that Python's own sqlite3 works with. Whoever calls has checked all lengths; nothing is allocated here.
+ */
+
+#include <stdint.h>
+#include <string.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+/* ---------------------------------------------------------------- reading */
+
+enum { INTEGER = 1, FLOAT = 2, TEXT = 3, BLOB = 4 };
+enum { NO_ROOM = -1, OK = 0, ROW = 100 };
+
+struct api {
+    int (*prepare)(void *, const char *, int, void **, const char **);
+    int (*bind)(void *, int, int64_t);
+    int (*finalize)(void *);
+    int (*step)(void *);
+    void *(*mutex)(void *);
+    void (*enter)(void *);
+    void (*leave)(void *);
+    void *(*value)(void *, int);
+    int (*type)(void *);
+    int64_t (*integer)(void *);
+    double (*real)(void *);
+    const void *(*text)(void *);
+    const void *(*blob)(void *);
+    int (*bytes)(void *);
+};
+
+struct column {
+    uint8_t *kinds;   /* of each row, as SQLite numbers its storage classes */
+    int64_t *numbers; /* integers, and the 64 bits of reals */
+    int32_t *ends;    /* one more than rows: where the bytes of each row's text or blob end, from 0 on */
+    uint8_t *bytes;
+    int64_t room;     /* for bytes */
+    uint64_t high;    /* not 0 where some byte is no ASCII */
+    uint32_t seen;    /* a bit for each kind */
+};
+
+/* One value. 0 where its bytes do not fit any more. */
+static int put(const struct api *api, void *found, struct column *column, int64_t row) {
+    int kind = api->type(found);
+    int32_t end = column->ends[row];
+    int64_t number = 0;
+    if (kind == INTEGER) {
+        number = api->integer(found);
+    } else if (kind == FLOAT) {
+        double real = api->real(found);
+        memcpy(&number, &real, sizeof number);
+    } else if (kind == TEXT || kind == BLOB) {
+        const uint8_t *value = kind == TEXT ? api->text(found) : api->blob(found);
+        int64_t size = api->bytes(found);
+        if (size > column->room - end || (size && !value)) return 0;
+        if (size) memcpy(column->bytes + end, value, size);
+        uint8_t high = 0;
+        for (int64_t byte = 0; byte < size; byte++) high |= value[byte];
+        column->high |= high & 0x80;
+        end += size;
+    }
+    column->kinds[row] = kind;
+    column->numbers[row] = number;
+    column->ends[row + 1] = end;
+    column->seen |= 1u << kind;
+    return 1;
+}
+
+/* The first rows of a SELECT with three bound numbers; how many they were. All of it in one call, so that no
+ * statement stays behind when somebody presses Ctrl-C. `told`: what SQLite said last, or NO_ROOM for a row whose
+ * values do not fit any more; its first ones, which did, stand in the arrays behind those of the others. */
+EXPORTED int64_t read_rows(const struct api *api, void *database, const char *sql, const int64_t *bound, int64_t rows,
+                           int columns, struct column *column, int *told) {
+    void *statement = 0;
+    int64_t row = 0;
+    void *mutex = api->mutex(database);
+    api->enter(mutex); /* else each value would be locked by itself, which costs more than to read it */
+    *told = api->prepare(database, sql, -1, &statement, 0);
+    for (int at = 0; !*told && at < 3; at++) *told = api->bind(statement, at + 1, bound[at]);
+    for (; row < rows && (*told == OK || *told == ROW); row++) {
+        *told = api->step(statement);
+        if (*told != ROW) break;
+        for (int at = 0; at < columns; at++) {
+            if (!put(api, api->value(statement, at), &column[at], row)) {
+                *told = NO_ROOM;
+                break;
+            }
+        }
+        if (*told == NO_ROOM) break;
+    }
+    api->finalize(statement);
+    api->leave(mutex);
+    return row;
+}
+
+/* ---------------------------------------------------------------- hashing */
+
+#define START (0x9e3779b9u + 3923095u)
+
+static inline uint32_t turned(uint32_t word, int bits) { return word << bits | word >> (32 - bits); }
+
+#define MIXED(one, two, three, bits)                                                                                   \
+    do {                                                                                                               \
+        one -= three;                                                                                                  \
+        one ^= turned(three, bits);                                                                                    \
+        three += two;                                                                                                  \
+    } while (0)
+
+#define MIX(a, b, c)                                                                                                   \
+    do {                                                                                                               \
+        MIXED(a, b, c, 4);                                                                                             \
+        MIXED(b, c, a, 6);                                                                                             \
+        MIXED(c, a, b, 8);                                                                                             \
+        MIXED(a, b, c, 16);                                                                                            \
+        MIXED(b, c, a, 19);                                                                                            \
+        MIXED(c, a, b, 4);                                                                                             \
+    } while (0)
+
+#define FINAL(one, two, bits)                                                                                          \
+    do {                                                                                                               \
+        one ^= two;                                                                                                    \
+        one -= turned(two, bits);                                                                                      \
+    } while (0)
+
+static inline uint32_t word_at(const uint8_t *bytes) {
+    uint32_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+struct state {
+    uint32_t a, b, c;
+};
+
+static inline struct state begun(uint32_t size, int64_t seed) {
+    uint32_t first = START + size, a = first, b = first, c = first;
+    if (seed) {
+        a += (uint32_t)((uint64_t)seed >> 32);
+        b += (uint32_t)seed;
+        MIX(a, b, c);
+    }
+    return (struct state){a, b, c};
+}
+
+/* c with its lowest byte is that of the length, so no more than eleven bytes are left. */
+static inline int64_t ended(struct state state) {
+    uint32_t a = state.a, b = state.b, c = state.c;
+    FINAL(c, b, 14);
+    FINAL(a, c, 11);
+    FINAL(b, a, 25);
+    FINAL(c, b, 16);
+    FINAL(a, c, 4);
+    FINAL(b, a, 14);
+    FINAL(c, b, 24);
+    return (int64_t)((uint64_t)b << 32 | c);
+}
+
+static inline int64_t word_hash(uint32_t word, int64_t seed) {
+    struct state state = begun(4, seed);
+    state.a += word;
+    return ended(state);
+}
+
+static int64_t text_hash(const uint8_t *text, int64_t size, int64_t seed) {
+    struct state state = begun((uint32_t)size, seed);
+    uint32_t a = state.a, b = state.b, c = state.c;
+    for (; size >= 12; size -= 12, text += 12) {
+        a += word_at(text);
+        b += word_at(text + 4);
+        c += word_at(text + 8);
+        MIX(a, b, c);
+    }
+    uint8_t last[12] = {0};
+    if (size) memcpy(last, text, size);
+    a += word_at(last);
+    b += word_at(last + 4);
+    c += word_at(last + 8) << 8;
+    return ended((struct state){a, b, c});
+}
+
+/* In all of these: `hashes` holds, seed after seed, the hash so far of each row, and holds the new one afterwards. */
+
+EXPORTED void hash_words(int64_t *hashes, int64_t rows, int seeds, const uint32_t *words) {
+    for (; seeds--; hashes += rows)
+        for (int64_t row = 0; row < rows; row++) hashes[row] = word_hash(words[row], hashes[row]);
+}
+
+/* whole: of the upper half first, which PostgreSQL's own hash folds into the lower one. */
+EXPORTED void hash_numbers(int64_t *hashes, int64_t rows, int seeds, const int64_t *numbers, int whole) {
+    for (; seeds--; hashes += rows) {
+        for (int64_t row = 0; row < rows; row++) {
+            uint32_t lower = (uint32_t)numbers[row], upper = (uint32_t)((uint64_t)numbers[row] >> 32);
+            int64_t hash = whole ? word_hash(upper, hashes[row]) : hashes[row];
+            hashes[row] = word_hash(lower ^ (numbers[row] < 0 ? ~upper : upper), hash);
+        }
+    }
+}
+
+EXPORTED void hash_texts(int64_t *hashes, int64_t rows, int seeds, const uint8_t *text, const void *ends, int wide) {
+    const int32_t *narrow_ends = ends;
+    const int64_t *wide_ends = ends;
+    for (; seeds--; hashes += rows) {
+        for (int64_t row = 0; row < rows; row++) {
+            int64_t from = wide ? wide_ends[row] : narrow_ends[row];
+            int64_t to = wide ? wide_ends[row + 1] : narrow_ends[row + 1];
+            hashes[row] = text_hash(text + from, to - from, hashes[row]);
+        }
+    }
+}
+
+/* The digits of four bits each: of their eight signs, the first one lowest. */
+static inline uint64_t digits_of(uint32_t word) {
+    uint64_t spread = (uint64_t)(word & 0xffff) << 32 | word >> 16;
+    spread = (spread & 0x000000ff000000ff) << 16 | (spread >> 8 & 0x000000ff000000ff);
+    spread = (spread & 0x000f000f000f000f) << 8 | (spread >> 4 & 0x000f000f000f000f);
+    uint64_t letters = (spread + 0x0606060606060606) >> 4 & 0x0101010101010101;
+    return spread + 0x3030303030303030 + letters * ('a' - '0' - 10);
+}
+
+/* Of the sixteen digits of 64 bits. */
+EXPORTED void hash_hex(int64_t *hashes, int64_t rows, int seeds, const int64_t *numbers) {
+    for (; seeds--; hashes += rows) {
+        for (int64_t row = 0; row < rows; row++) {
+            uint64_t first = digits_of((uint32_t)((uint64_t)numbers[row] >> 32)), last = digits_of((uint32_t)numbers[row]);
+            struct state state = begun(16, hashes[row]);
+            uint32_t a = state.a + (uint32_t)first, b = state.b + (uint32_t)(first >> 32), c = state.c + (uint32_t)last;
+            MIX(a, b, c);
+            hashes[row] = ended((struct state){a + (uint32_t)(last >> 32), b, c});
+        }
+    }
+}
+
+/* Decimals as whole numbers of ten-thousandths, less than 10**15: their digits to the base of 10,000, from the first
+ * to the last that is not 0, and where the point is. Their sign does not count. */
+EXPORTED void hash_decimals(int64_t *hashes, int64_t rows, int seeds, const int64_t *numbers) {
+    for (; seeds--; hashes += rows) {
+        for (int64_t row = 0; row < rows; row++) {
+            int64_t rest = numbers[row] < 0 ? -numbers[row] : numbers[row];
+            if (!rest) {
+                hashes[row] = (int64_t)((uint64_t)hashes[row] - 1);
+                continue;
+            }
+            int weight = 2, count = 4;
+            for (; rest < INT64_C(1000000000000); weight--) rest *= 10000;
+            uint32_t digits[4];
+            for (int at = 3; at >= 0; at--, rest /= 10000) digits[at] = (uint32_t)(rest % 10000);
+            while (!digits[count - 1]) count--;
+            struct state state = begun(2 * count, hashes[row]);
+            state.a += digits[0] | digits[1] << 16;
+            state.b += digits[2] | digits[3] << 16;
+            hashes[row] = ended(state) ^ weight;
+        }
+    }
+}

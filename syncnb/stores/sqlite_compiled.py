@@ -1,0 +1,247 @@
+"""Rows of a SQLite table by a compiled loop: it steps through them, and puts their values into one array a column.
+
+It works within the transaction of Python's own connection, by functions of the very library that Python's
+sqlite3 works with: a second SQLite in one process would lose the locks of the first. Where Python keeps the handle of
+a connection is learnt from one whose handle SQLite itself tells; where that cannot be learnt, nothing is read so.
+"""
+
+import ctypes
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from syncnb.compiled import kernels
+from syncnb.values.raw import BadText, Raw, from_numbers, from_python
+
+__all__ = ["CompiledRows", "reads_compiled"]
+
+LARGEST = 16 * 2**20
+"""Bytes of the texts of one reading, over all columns; a row with longer ones is read cell by cell."""
+INTEGER, FLOAT, TEXT, BLOB, NULL = 1, 2, 3, 4, 5
+"""Storage classes, as SQLite numbers them."""
+NUMBERS, TEXTS, BLOBS = 1 << INTEGER | 1 << FLOAT, 1 << TEXT, 1 << BLOB
+NO_ROOM, OK, INTERRUPTED, ROW, DONE = -1, 0, 9, 100, 101
+"""What the loop, or SQLite, says at the end."""
+
+POINTER, LONG, INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+FUNCTIONS = (
+    "prepare_v2", "bind_int64", "finalize", "step", "db_mutex", "mutex_enter", "mutex_leave", "column_value",
+    "value_type", "value_int64", "value_double", "value_text", "value_blob", "value_bytes",
+)  # fmt: skip
+"""Those of SQLite, in the order in which the loop expects them."""
+
+Cells = Callable[[str, Sequence[Any]], Iterator[pa.RecordBatch]]
+
+
+class _Column(ctypes.Structure):
+    """A column as the loop fills it."""
+
+    _fields_ = (
+        ("kinds", POINTER),
+        ("numbers", POINTER),
+        ("ends", POINTER),
+        ("bytes", POINTER),
+        ("room", LONG),
+        ("high", ctypes.c_uint64),
+        ("seen", ctypes.c_uint32),
+    )
+
+
+class _Buffers:
+    """The arrays behind one column."""
+
+    def __init__(self, rows: int, room: int) -> None:
+        self.kinds = np.empty(rows, np.uint8)
+        self.numbers = np.empty(rows, np.int64)
+        self.ends = np.zeros(rows + 1, np.int32)
+        self.bytes = np.empty(room, np.uint8)
+
+    def told(self) -> tuple[int, ...]:
+        arrays = (self.kinds, self.numbers, self.ends, self.bytes)
+        return (*(array.ctypes.data for array in arrays), len(self.bytes), 0, 0)
+
+    def raw(self, rows: int, seen: int, *, ascii_only: bool) -> pa.Array:
+        """The first rows as a raw column, which shares nothing with these arrays."""
+        null = self.kinds[:rows] == NULL if seen & 1 << NULL else None
+        kinds = seen & ~(1 << NULL)
+        if not kinds:
+            return pa.nulls(rows)
+        if kinds == TEXTS and (texts := self._texts(rows, null, ascii_only=ascii_only)) is not None:
+            return texts
+        if kinds | NUMBERS == NUMBERS:
+            numbers = self.numbers[:rows]
+            return from_numbers(numbers, numbers.view(np.float64), self.kinds[:rows] == INTEGER, null)
+        return from_python([self._value(row) for row in range(rows)])
+
+    def _texts(self, rows: int, null: Any, *, ascii_only: bool) -> pa.Array | None:
+        """None where one of them is not UTF-8."""
+        ends, data = self.ends[: rows + 1].tobytes(), self.bytes[: self.ends[rows]].tobytes()
+        bits = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
+        found = pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(data), bits)
+        try:
+            if not ascii_only:
+                found.validate(full=True)
+        except pa.ArrowInvalid:
+            return None
+        return found
+
+    def _value(self, row: int) -> Raw:
+        kind, number = int(self.kinds[row]), self.numbers[row]
+        data = self.bytes[self.ends[row] : self.ends[row + 1]].tobytes()
+        if kind in (INTEGER, FLOAT):
+            return int(number) if kind == INTEGER else float(number.view(np.float64))
+        if kind == NULL:
+            return None
+        try:
+            return data if kind == BLOB else data.decode()
+        except UnicodeDecodeError:
+            return BadText(data)
+
+
+class CompiledRows:
+    """The rows of one table, in the order of their rowids."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        table: str,
+        rowid: str,
+        columns: Mapping[str, str],
+        cells: Cells,
+        *,
+        alias: str = "",
+        within: range,
+    ) -> None:
+        """`table`, `rowid` and the values of `columns` as they stand in SQL, the table's alias being `t`.
+
+        cells: reads these columns of the rows of which a condition with some values is true, cell by cell.
+        alias: the column that is the rowid itself. within: the rowids that are wanted.
+        """
+        self._connection, self._rowid, self._cells = connection, rowid, cells
+        self._names = list(columns)
+        asked = [rowid, *(sql for name, sql in columns.items() if name != alias)]
+        self._width = len(asked)
+        places = iter(range(1, len(asked)))
+        self._places = [0 if name == alias else next(places) for name in columns]
+        self._sql = (
+            f"SELECT {', '.join(asked)} FROM {table} AS t NOT INDEXED "  # noqa: S608
+            f"WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid} LIMIT ?3"
+        ).encode()
+        self._next, self._last = within.start, within.stop - 1
+
+    def rows(self, at_once: int) -> Iterator[pa.RecordBatch]:
+        """All rows, no more than so many at a time. Raises sqlite3.Error."""
+        buffers = [_Buffers(at_once, LARGEST // self._width) for _ in range(self._width)]
+        while self._next <= self._last:
+            columns = (_Column * self._width)(*(_Column(*buffer.told()) for buffer in buffers))
+            rows, told = self._read(columns, at_once)
+            if told == INTERRUPTED:
+                raise sqlite3.OperationalError("interrupted")
+            if rows:
+                yield self._batch(buffers, columns, rows)
+                self._next = int(buffers[0].numbers[rows - 1]) + 1
+            if told == DONE:
+                return
+            if told == NO_ROOM:
+                if not rows:
+                    yield from self._by_cell(int(buffers[0].numbers[0]))
+            elif told != ROW:
+                yield from self._by_cell(self._last)  # says itself what is wrong
+
+    def _read(self, columns: Any, at_once: int) -> tuple[int, int]:
+        """How many rows they were, and what SQLite said last."""
+        told = ctypes.c_int(OK)
+        bound = (LONG * 3)(self._next, self._last, at_once)
+        functions, read, _ = _learnt() or _unlearnt()
+        rows = read(
+            functions,
+            _handle(self._connection),
+            self._sql,
+            bound,
+            at_once,
+            self._width,
+            columns,
+            ctypes.byref(told),
+        )
+        return rows, told.value
+
+    def _batch(self, buffers: Sequence[_Buffers], columns: Any, rows: int) -> pa.RecordBatch:
+        arrays = [
+            buffers[at].raw(rows, columns[at].seen, ascii_only=not columns[at].high) for at in self._places
+        ]
+        return pa.RecordBatch.from_arrays(arrays, names=self._names)
+
+    def _by_cell(self, last: int) -> Iterator[pa.RecordBatch]:
+        """From the next row up to this one."""
+        within = [self._next, last]
+        self._next = last + 1
+        yield from self._cells(f"{self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid}", within)
+
+
+def reads_compiled() -> bool:
+    """Whether rows can be read so here."""
+    return _learnt() is not None
+
+
+@cache
+def _learnt() -> tuple[Any, Any, int] | None:
+    """SQLite's functions, the loop, and where in a connection of Python its handle is. None where one is not to be had."""
+    library = kernels()
+    if library is None or sys.implementation.name != "cpython":
+        return None
+    try:
+        import _sqlite3
+
+        sqlite = ctypes.CDLL(_sqlite3.__file__)  # its functions are looked up in what it is linked to
+        places = {_place(sqlite) for _ in range(2)}
+        functions = (POINTER * len(FUNCTIONS))(
+            *(ctypes.cast(getattr(sqlite, f"sqlite3_{name}"), POINTER).value for name in FUNCTIONS)
+        )
+        taken = (POINTER, POINTER, ctypes.c_char_p, POINTER, LONG, INT, POINTER, POINTER)
+        read = ctypes.CFUNCTYPE(LONG, *taken)(("read_rows", library))
+    except (ImportError, AttributeError, OSError):
+        return None
+    place = places.pop()
+    return None if places or place is None else (functions, read, place)
+
+
+def _unlearnt() -> Any:
+    raise sqlite3.NotSupportedError("rows cannot be read by a compiled loop here")
+
+
+def _place(sqlite: Any) -> int | None:
+    """Where in a connection of Python SQLite's handle is, in bytes; None where it is in no place or in several.
+
+    SQLite hands the handle of each new connection to whoever asked for it.
+    """
+    found: dict[int, int] = {}
+
+    def told(handle: int, _: int, __: int) -> int:
+        found[threading.get_ident()] = handle
+        return OK
+
+    asked = ctypes.CFUNCTYPE(INT, POINTER, POINTER, POINTER)(told)
+    if sqlite.sqlite3_auto_extension(asked) != OK:
+        return None
+    try:
+        connection = sqlite3.connect(":memory:")
+    finally:
+        sqlite.sqlite3_cancel_auto_extension(asked)
+    size = ctypes.sizeof(POINTER)
+    words = (POINTER * (sqlite3.Connection.__basicsize__ // size)).from_address(id(connection))
+    places = [at * size for at, word in enumerate(words) if word == found.get(threading.get_ident(), -1)]
+    connection.close()
+    return places[0] if len(places) == 1 else None
+
+
+def _handle(connection: sqlite3.Connection) -> int:
+    """SQLite's handle of a connection. Raises sqlite3.ProgrammingError where it is closed."""
+    connection.total_changes  # noqa: B018  asks whether it is open, and whether this thread may use it
+    _, _, place = _learnt() or _unlearnt()
+    return int(POINTER.from_address(id(connection) + place).value or 0)
