@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from syncnb.applying.lacking import lacking_told
 from syncnb.errors import PlanError, WriteError
 from syncnb.failpoints import reach
 from syncnb.planning.files import step_content
@@ -72,21 +73,21 @@ def make_step(writer: Writer, table: Table, step: Step) -> Made:
         return Made(notes=[f"{step.table}: true already: {step}"])
     if step.verb == "drop_column":
         _check_empty(writer, step)
-    if step.verb == "redefine":
-        redefine(writer._connection, step.name, step.was, step.definition)  # type: ignore[attr-defined]
-        return Made(record=record(step, before, objects(writer, step.path)), notes=[f"{step.table}: {step}"])
-    alters = alterer(writer)
-    for statement in statements(table_dialect(table), step):
-        alters.alter(statement, step.table)
+    with lacking_told(writer, table, step, before):
+        if step.verb == "redefine":
+            redefine(writer._connection, step.name, step.was, step.definition)  # type: ignore[attr-defined]
+        else:
+            alters = alterer(writer)
+            for statement in statements(table_dialect(table), step):
+                alters.alter(statement, step.table)
     after = objects(writer, step.path)
     if step.verb in CHECKED and not is_true(step, after):
         raise WriteError(
             f"{step.table}: it did not take: {step}", hint="nothing was kept: look at event triggers"
         )
     reach("altered")
-    return Made(
-        record=record(step, before, after), notes=[f"{step.table}: {step}"] if step.verb in CHECKED else []
-    )
+    told = step.verb in CHECKED or step.verb == "redefine"
+    return Made(record=record(step, before, after), notes=[f"{step.table}: {step}"] if told else [])
 
 
 CHECKED = (

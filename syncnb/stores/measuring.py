@@ -21,7 +21,17 @@ from sqlalchemy import (
 
 from syncnb.steps.schema_steps import Step
 
-__all__ = ["Coming", "count_rows", "duplicates", "fillable", "first_rows", "nulls", "orphans", "present"]
+__all__ = [
+    "Coming",
+    "count_rows",
+    "duplicates",
+    "fillable",
+    "first_nulls",
+    "first_rows",
+    "nulls",
+    "orphans",
+    "present",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +80,29 @@ def first_rows(
     """The first rows that a fill would write: key columns and the new value, as text."""
     wanted = [column(step.columns[0]).is_(None)] if there else []
     wanted.append(_source(step).is_not(None))
-    told = [cast(column(name), Text) for name in key]
+    told = _as_text(key)
     query = select(*told, cast(_source(step), Text)).select_from(_table(step.path)).where(and_(*wanted))
     return [tuple(row) for row in connection.execute(query.order_by(*(column(n) for n in key)).limit(rows))]
+
+
+def _as_text(key: Sequence[str]) -> list[ColumnElement[str]]:
+    # Under a name of their own: ORDER BY takes the name of a column for that of a result, and 10 comes before 4.
+    return [cast(column(name), Text).label(f"k{at}") for at, name in enumerate(key)]
 
 
 def nulls(connection: Connection, path: Sequence[str], coming: Coming) -> int:
     """How many rows will have no value in a column."""
     wanted = select(func.count()).select_from(_table(path)).where(coming.value.is_(None))
     return int(connection.scalar(wanted) or 0)
+
+
+def first_nulls(
+    connection: Connection, path: Sequence[str], name: str, key: Sequence[str], *, rows: int
+) -> list[tuple[str, ...]]:
+    """The first rows that have no value in a column: their keys, as text."""
+    told = _as_text(key)
+    query = select(*told).select_from(_table(path)).where(column(name).is_(None))
+    return [tuple(row) for row in connection.execute(query.order_by(*map(column, key)).limit(rows))]
 
 
 def present(connection: Connection, path: Sequence[str], name: str) -> int:

@@ -7,11 +7,12 @@ views, empties the tables that refer to it by a cascade, and gives its rows othe
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import pairwise
 
 from syncnb.errors import PlanError, WriteError
 from syncnb.stores.sqlite_text import Node, comma_separated, tokens
 
-__all__ = ["redefine", "table_sql", "with_constraint", "with_not_null", "without_not_null"]
+__all__ = ["forbidden", "redefine", "table_sql", "with_constraint", "with_not_null", "without_not_null"]
 
 RULES = {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"}
 TEXT = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE"
@@ -42,6 +43,22 @@ def without_not_null(sql: str, column: str) -> str:
             start, end = node.start + shift, item[at + 1].end + shift
             return f"{sql[:start].rstrip()}{sql[end:]}"
     raise PlanError(f"NOT NULL of {column} stands nowhere", hint="a primary key forbids NULL by itself")
+
+
+def forbidden(old: str, new: str) -> list[str]:
+    """The columns in which the new text forbids NULL, and the old one does not."""
+    before = set(_not_null(old))
+    return [name for name in _not_null(new) if name not in before]
+
+
+def _not_null(sql: str) -> list[str]:
+    words = {"NOT", "NULL"}
+    return [
+        item[0].name
+        for item in _items(sql)[0]
+        if item[0].word not in RULES
+        and any({node.word, after.word} == words for node, after in pairwise(item))
+    ]
 
 
 def with_constraint(sql: str, text: str) -> str:

@@ -61,6 +61,13 @@ def content(store: Any) -> dict[str, list[Any]]:
         }
 
 
+def execute(store: Any, statement: str) -> None:
+    """As somebody else does."""
+    with store.writing() as writer:
+        writer.sql.exec_driver_sql(statement)
+        writer.commit()
+
+
 def allowed(plan: sn.Plan) -> tuple[str, ...]:
     return tuple({hazard.name for hazard in plan.hazards})
 
@@ -125,6 +132,53 @@ def test_what_rows_stand_against_is_refused_before_anything_is_written(
     store = made(bench, engine)
     with pytest.raises(sn.SyncnbError, match=told):
         sn.migrate(store, step)
+
+
+BETWEEN: dict[str, tuple[sn.Remedy, str, str, str]] = {
+    "one row": (
+        sn.remedy("not_null", "c", "p_id"),
+        "UPDATE c SET p_id = NULL WHERE id = 2",
+        "c: 1 row has no p_id by now (id 2)",
+        "UPDATE c SET p_id = 2 WHERE id = 2",
+    ),
+    "more rows than are named": (
+        sn.remedy("not_null", "c", "p_id"),
+        "INSERT INTO c (id) VALUES (10), (4), (5), (6), (7), (8), (9)",
+        "c: 7 rows have no p_id by now (id 4, 5, 6, 7, 8, …)",
+        "DELETE FROM c WHERE id > 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("online", [False, True], ids=["at once", "online"])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("step", "meddle", "told", "mend"), BETWEEN.values(), ids=BETWEEN)
+def test_rows_without_a_value_that_came_between_are_named(
+    bench: Workbench, engine: str, online: bool, step: sn.Remedy, meddle: str, told: str, mend: str
+) -> None:
+    store = made(bench, engine)
+    plan = sn.migrate(store, step, online=online)
+    execute(store, meddle)
+    with pytest.raises(sn.WriteError) as refused:
+        sn.apply(plan, store)
+    assert (refused.value.message, refused.value.sqlstate in ("23502", "23514")) == (told, True)
+    assert list(sn.history(store).frame["error"]) == [told]
+    assert "NOT NULL" not in catalogue(store)["c"]["column p_id"]
+    execute(store, mend)
+    assert sn.apply(plan, store).status == "applied"
+    assert "NOT NULL" in catalogue(store)["c"]["column p_id"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rows_without_a_value_that_an_undo_would_forbid_are_named(bench: Workbench, engine: str) -> None:
+    store = made(bench, engine)
+    report = sn.apply(sn.migrate(store, sn.remedy("drop_not_null", "p", "code")), store)
+    back = sn.undo(report, store)
+    execute(store, "UPDATE p SET code = NULL WHERE id = 3")
+    with pytest.raises(sn.WriteError, match=r"^p: 1 row has no code by now \(id 3\)"):
+        sn.apply(back, store)
+    execute(store, "UPDATE p SET code = 'c' WHERE id = 3")
+    assert sn.apply(back, store).status == "applied"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
