@@ -168,3 +168,18 @@ def test_what_waits_for_a_decision_waits_with_it(bench: Workbench, engine: str) 
     decided = p.decide(p.preview().assign(decision="local"))
     assert sn.apply(decided, remote).status == "applied"
     assert (whole(remote)["t"], whole(remote)["c"]) == ([(1, "b"), (2, "a")], [(7, 2)])
+
+
+@pytest.mark.parametrize("engine", TARGETS)
+def test_every_row_without_a_value_is_named(bench: Workbench, engine: str) -> None:
+    """However many there are, and another that is refused for something else beside them."""
+    empty = [f"{key}, 1, NULL" for key in range(1, 301)]
+    local = filled(bench, "sqlite", LOOSE, [*empty, "301, 9, 5", "302, 1, 5"])
+    remote = filled(bench, engine, CHECKED, [])
+    p = sn.plan(sn.diff(local, remote), into=remote)
+    refused = sn.apply(p, remote).outcomes.set_index("key")["detail"]
+    assert list(refused.index) == [str(key) for key in range(1, 302)]
+    assert set(refused[:300]) == {"column high may not be NULL"}
+    assert "check" in refused["301"]
+    assert sn.apply(p, remote, rest=True).status == "applied"
+    assert execute(remote, "SELECT id FROM t") == [(302,)]

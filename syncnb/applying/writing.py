@@ -24,6 +24,7 @@ __all__ = ["Done", "spoilt", "unlike", "write_block"]
 SEARCHED = 200
 """Rows that the database refuses are named up to here; each costs a savepoint."""
 UNIQUE = ("23505",)
+NULL = "23502"
 STAMPS = {Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
 
 
@@ -175,9 +176,10 @@ def _bad_rows(work: _Work, problem: Exception) -> dict[int, tuple[Refusal, str]]
 
     After so many no more are looked for: the rows that were not tried are named as not written.
     """
-    found: dict[int, tuple[Refusal, str]] = {}
-    waiting = [np.arange(len(work.block))]
-    while waiting and len(found) < SEARCHED:
+    found = _lacking(work) if isinstance(problem, WriteError) and problem.sqlstate == NULL else {}
+    rest, most = np.setdiff1d(np.arange(len(work.block)), list(found)), len(found) + SEARCHED
+    waiting = [rest] if len(rest) else []
+    while waiting and len(found) < most:
         rows = waiting.pop(0)
         reason = problem if len(rows) == len(work.block) else _try(work, rows)
         if reason is None:
@@ -197,6 +199,19 @@ def _bad_rows(work: _Work, problem: Exception) -> dict[int, tuple[Refusal, str]]
         return dict.fromkeys(range(len(work.block)), (Refusal.FORBIDDEN, told))
     untried = "it was not tried: too many rows before it are refused"
     return found | {int(row): (Refusal.FORBIDDEN, untried) for rows in waiting for row in rows}
+
+
+def _lacking(work: _Work) -> dict[int, tuple[Refusal, str]]:
+    """Rows that would hold NULL where none may be, once the database has said that there are some: none needs a trial.
+
+    Not where triggers could give them a value.
+    """
+    found: dict[int, tuple[Refusal, str]] = {}
+    for name, after in zip(work.block.columns, work.block.after, strict=False):
+        if not (work.table.column(name).nullable or work.table.triggers):
+            for row in np.flatnonzero(after.is_null().to_numpy(zero_copy_only=False)).tolist():
+                found.setdefault(row, (Refusal.FORBIDDEN, f"column {name} may not be NULL"))
+    return found
 
 
 def _try(work: _Work, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Exception | None:

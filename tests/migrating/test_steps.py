@@ -182,6 +182,18 @@ def test_rows_without_a_value_that_an_undo_would_forbid_are_named(bench: Workben
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_the_first_rows_of_a_fill_are_shown_in_the_order_of_their_keys(bench: Workbench, engine: str) -> None:
+    store = made(bench, engine)
+    execute(store, "INSERT INTO p (id, code) VALUES (10, 'k')")
+    steps = [
+        sn.remedy("add_column", "p", "copy", type="text"),
+        sn.remedy("backfill", "p", "copy", source="code"),
+    ]
+    keys = sn.migrate(store, steps).preview()["key"].dropna()
+    assert list(keys) == ["1", "2", "3", "10"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_children_follow_the_row_that_stays(bench: Workbench, engine: str) -> None:
     store = made(bench, engine)
     sn.apply(sn.migrate(store, sn.remedy("foreign_key", "c", "p_id", source="p (id)")), store)
