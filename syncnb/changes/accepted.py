@@ -12,7 +12,7 @@ import pyarrow as pa
 from syncnb.changes.keys import key_text
 from syncnb.rendering import frame
 from syncnb.values.raw import Raw, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from syncnb.values import arrays
 from syncnb.values.columns import frame_column, sort_keys
 from syncnb.values.raw import Raw, concat, to_python
 from syncnb.values.reading import as_text, why
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, Side, other_side
 
 if TYPE_CHECKING:
     from syncnb.changes.table_diff import TableDiff
@@ -146,9 +146,11 @@ def _before(diff: "TableDiff", shown: Iterable[str]) -> dict[str, pa.Array]:
         for name in dict.fromkeys(told.rpartition(".")[0] for told in shown)
     }
     words = [WHO[word] for word in since.words(diff.differs)]
-    for side, other in SIDES:
+    for side in SIDES:
         for gone, touched in zip(*since.gone(side), strict=True):
-            words.append(f"deleted in {other}" + f", changed in {side}" * bool(touched) if gone else "")
+            words.append(
+                f"deleted in {other_side(side)}" + f", changed in {side}" * bool(touched) if gone else ""
+            )
     return {**columns, "since": pa.array(words, pa.string())}
 
 
@@ -159,7 +161,6 @@ WHO = {
     "both": "changed in both",
     "neither": "accepted as it is",
 }
-SIDES: tuple[tuple[Side, Side], ...] = (("local", "remote"), ("remote", "local"))
 
 
 def _key_columns(diff: "TableDiff", keys: dict[str, pa.Array], taken: Iterable[str]) -> dict[str, pa.Array]:

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from syncnb.values.arrays import mask
 from syncnb.values.numbers import whole
 from syncnb.values.raw import to_python
-from syncnb.values.rules import Rule, Side
+from syncnb.values.rules import Rule
+from syncnb.values.sides import Side, own_first
 
 __all__ = ["Ids", "Rows", "key_names", "names"]
 
@@ -110,8 +111,7 @@ class Ids:
         return pc.if_else(pa.array(moved), theirs.take(places), ids), lost
 
     def _sides(self, side: Side) -> tuple[pa.Array, pa.Array]:
-        pair = (self.local_names, self.remote_names)
-        return pair if side == "local" else pair[::-1]
+        return own_first(side, self.local_names, self.remote_names)
 
 
 def _there(array: pa.Array) -> Rows:

@@ -11,7 +11,7 @@ import pandas as pd
 from syncnb.changes.pairs import TablePair
 from syncnb.values.raw import Raw
 from syncnb.values.reading import as_text
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["key_text", "key_token", "plain"]
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from syncnb.schema import Column, Table
 from syncnb.values.rules import Rule
+from syncnb.values.sides import Side, of_side
 
 __all__ = ["ColumnPair", "Link", "TablePair", "Uncompared"]
 
@@ -41,6 +42,10 @@ class ColumnPair:
     def name(self) -> str:
         """What the pair is called in every frame: the local name."""
         return self.local.name
+
+    def on(self, side: Side) -> Column:
+        """The column of one side."""
+        return of_side(side, self.local, self.remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +92,7 @@ class TablePair:
     @property
     def key_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.key)
+
+    def on(self, side: Side) -> Table:
+        """The table of one side."""
+        return of_side(side, self.local, self.remote)

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from syncnb.changes.pairs import ColumnPair, TablePair
-from syncnb.values.rules import Side
+from syncnb.changes.pairs import TablePair
+from syncnb.values.sides import SIDES, Side
 
-__all__ = ["Reference", "on_side", "references"]
-
-SIDES: tuple[Side, Side] = ("local", "remote")
+__all__ = ["Reference", "references"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +24,10 @@ def references(pairs: Sequence[TablePair]) -> Iterator[Reference]:
     seen: set[Reference] = set()
     for child in pairs:
         for side in SIDES:
-            table = child.local if side == "local" else child.remote
+            table = child.on(side)
             for key in table.foreign_keys:
                 for parent in pairs:
-                    there = parent.local if side == "local" else parent.remote
+                    there = parent.on(side)
                     if key.parent not in (there.label, there.name):
                         continue
                     own = _at(child, side, key.columns)
@@ -39,11 +37,6 @@ def references(pairs: Sequence[TablePair]) -> Iterator[Reference]:
     yield from sorted(seen, key=repr)
 
 
-def on_side(column: ColumnPair, side: Side) -> str:
-    """What a column is called on one side."""
-    return column.local.name if side == "local" else column.remote.name
-
-
 def _at(pair: TablePair, side: Side, names: Sequence[str]) -> tuple[int, ...]:
-    places = {on_side(column, side): at for at, column in enumerate(pair.columns)}
+    places = {column.on(side).name: at for at, column in enumerate(pair.columns)}
     return tuple(places[name] for name in names) if set(names) <= set(places) else ()

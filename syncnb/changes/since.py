@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from syncnb.values.canonical import UNKNOWN, shown
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side
 
 __all__ = ["Since"]
 
@@ -47,6 +47,10 @@ class Since:
             [[form == UNKNOWN for form in row or (UNKNOWN,) * width] for row in self.rows], dtype=np.bool_
         ).reshape(len(self.rows), width)
 
+    def of(self, side: Side) -> Cells:
+        """The cells that are no longer as they were, on one side."""
+        return of_side(side, self.local, self.remote)
+
     def part(self, which: Literal["changed"] | Side) -> slice:
         """Where the rows that both sides have stand, or those of one side alone."""
         first, second = self.sizes[0], self.sizes[0] + self.sizes[1]
@@ -66,7 +70,7 @@ class Since:
     def gone(self, side: Side) -> tuple[Rows, Rows]:
         """Of the rows that only this side has: which the other one deleted, and which of these changed here."""
         part = self.part(side)
-        touched = (self.local if side == "local" else self.remote)[part].any(axis=1)
+        touched = self.of(side)[part].any(axis=1)
         known = self.known[part]
         return known, known & touched
 

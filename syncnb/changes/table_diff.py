@@ -22,7 +22,7 @@ from syncnb.changes.since import Since
 from syncnb.errors import SchemaError
 from syncnb.rendering import Sheet, frame
 from syncnb.values.raw import Raw, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side
 
 __all__ = ["Counts", "Explanation", "Mismatch", "RowSet", "TableDiff"]
 
@@ -46,6 +46,10 @@ class Counts:
     """Rows that differ, and that somebody knows of and leaves."""
     uncompared_local: int = 0
     uncompared_remote: int = 0
+
+    def uncompared(self, side: Side) -> int:
+        """Rows of one side that could not be compared."""
+        return of_side(side, self.uncompared_local, self.uncompared_remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,14 @@ class TableDiff:
     @property
     def name(self) -> str:
         return self.pair.name
+
+    def changed(self, side: Side) -> RowSet:
+        """The rows that both sides have and that differ, as one of them has them."""
+        return of_side(side, self.changed_local, self.changed_remote)
+
+    def alone(self, side: Side) -> RowSet:
+        """The rows that only one side has."""
+        return of_side(side, self.only_local, self.only_remote)
 
     def is_conflict(self, row: int) -> bool:
         """Whether a changed row may be one thing or two, or has a cell that both sides changed."""

@@ -10,6 +10,7 @@ from syncnb.cli.comparing import MATCH_FILE, REPEATED, SINGLE, add_comparing, co
 from syncnb.cli.opening import STORES, note
 from syncnb.cli.plans import checked_place, plan_text, say_next
 from syncnb.errors import SyncnbError
+from syncnb.values.sides import of_side
 
 if TYPE_CHECKING:
     from syncnb.planning import Plan
@@ -126,7 +127,7 @@ def _drawn(options: Namespace, policy: "Policy") -> "Plan":
     if found.stores is None:
         raise TypeError("a diff that was just made knows its stores")
     local, remote = found.stores
-    into = local if options.into == "local" else remote
+    into = of_side(options.into, local, remote)
     collisions = collisions_from(options.collisions)
     return plan(found, into=into, resolve=policy, deletes=options.deletes, collisions=collisions)
 
@@ -139,6 +140,6 @@ def _ended(drawn: "Plan", options: Namespace) -> int:
     if not len(drawn):
         note("there is nothing to write")
     elif not options.no_values:
-        store = options.local if options.into == "local" else options.remote
+        store = of_side(options.into, options.local, options.remote)
         say_next(drawn, options.out, store)
     return 0 if len(drawn) and not left else 1

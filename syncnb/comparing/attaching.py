@@ -21,11 +21,11 @@ from syncnb.values.columns import sort_keys
 from syncnb.values.into_sqlite import affinity
 from syncnb.values.numeric import NumberRule
 from syncnb.values.raw import concat
-from syncnb.values.rules import Side, TextRule
+from syncnb.values.rules import TextRule
+from syncnb.values.sides import SIDES, Side
 
 __all__ = ["compare_joined", "join_for"]
 
-SIDES: tuple[Side, Side] = ("local", "remote")
 MANY = 0.2
 """The share of rows that differ from which on all of them had better be read."""
 
@@ -97,8 +97,8 @@ def compare_joined(
 
 def _rows(pair: TablePair, side: Side, reader: Reader, told: Candidates) -> Iterator[pa.RecordBatch]:
     """The rows that may differ, in the order of their keys."""
-    table = pair.local if side == "local" else pair.remote
-    names = [(column.local if side == "local" else column.remote).name for column in pair.columns]
+    table = pair.on(side)
+    names = [column.on(side).name for column in pair.columns]
     key_at = [pair.columns.index(column) for column in pair.key]
     keys = told.keys(second=side == "remote")
     if not keys:

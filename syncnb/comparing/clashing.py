@@ -8,12 +8,9 @@ from syncnb.changes import Conflict, ConflictClass, TableDiff
 from syncnb.changes.since import Since
 from syncnb.values.raw import Raw
 from syncnb.values.reading import NULL, as_text
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, other_side, own_first
 
 __all__ = ["value_conflicts"]
-
-
-SIDES: tuple[Side, Side] = ("local", "remote")
 
 
 def value_conflicts(diff: TableDiff) -> Iterator[Conflict]:
@@ -26,15 +23,14 @@ def value_conflicts(diff: TableDiff) -> Iterator[Conflict]:
         sides = diff.changed_local.row(row), diff.changed_remote.row(row)
         yield _conflict(diff, ConflictClass.UPDATED, *sides, columns, _was(diff, since, row, columns))
     for side in SIDES:
-        rows, (_, touched) = diff.only_local if side == "local" else diff.only_remote, since.gone(side)
+        rows, (_, touched) = diff.alone(side), since.gone(side)
         start = since.part(side).start
-        matrix = since.local if side == "local" else since.remote
+        matrix = since.of(side)
         for row in np.flatnonzero(touched).tolist():
             columns = np.flatnonzero(matrix[start + row]).tolist()
             here = rows.row(row)
-            ours, theirs = (here, None) if side == "local" else (None, here)
-            other = "remote" if side == "local" else "local"
-            why = f"{other} deleted it; {_was(diff, since, start + row, columns)}"
+            ours, theirs = own_first(side, here, None)
+            why = f"{other_side(side)} deleted it; {_was(diff, since, start + row, columns)}"
             yield _conflict(diff, ConflictClass.DELETED, ours, theirs, columns, why)
 
 

@@ -15,7 +15,7 @@ from syncnb.comparing.entities import Entities, Known
 from syncnb.comparing.settling import Settled, settled
 from syncnb.comparing.spilling import Kept
 from syncnb.values.raw import given, to_python, ungiven
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["Collector", "Columns", "Witness"]
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from syncnb.changes import ColumnPair, Ids, TableDiff, TablePair, Uncompared
+from syncnb.changes import Ids, TableDiff, TablePair, Uncompared
 from syncnb.comparing.attaching import compare_joined, join_for
 from syncnb.comparing.collecting import Collector, Witness
 from syncnb.comparing.describing import Children, described, in_conflict
@@ -24,11 +24,10 @@ from syncnb.comparing.spreading import Spread
 from syncnb.comparing.streaming import OutOfOrder, Stream, merge, streamable
 from syncnb.filters import Condition
 from syncnb.matching import Told, families, ids_told
-from syncnb.schema import Table
 from syncnb.stores.port import Reader
 from syncnb.stores.row_digests import Unfit
 from syncnb.stores.sqlite_joining import JoinedFiles
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, Side
 
 __all__ = ["LARGE", "STRATEGIES", "Comparison", "Sizes", "Strategy", "Ways", "batches_of"]
 
@@ -260,24 +259,16 @@ def batches_of(
     pair: TablePair, side: Side, reader: Reader, *, ordered: bool, where: Condition | None = None
 ) -> Generator[pa.RecordBatch]:
     """The compared columns of a table on one side, in the order of the pair; ordered by its key where wanted."""
-    table = pair.local if side == "local" else pair.remote
-    names = [_on(side, column).name for column in pair.columns]
-    order = [_on(side, column).name for column in pair.key] if ordered else []
+    table = pair.on(side)
+    names = [column.on(side).name for column in pair.columns]
+    order = [column.on(side).name for column in pair.key] if ordered else []
     yield from reader.batches(table, names, order=order, where=where)
-
-
-def _tables(pair: TablePair) -> tuple[tuple[Side, Table], ...]:
-    return ("local", pair.local), ("remote", pair.remote)
-
-
-def _on(side: Side, column: ColumnPair) -> Any:
-    return column.local if side == "local" else column.remote
 
 
 def _hidden(found: Collector) -> Iterator[Uncompared]:
     """Rows that were not seen, as far as that is known."""
     if found.full:
         yield Uncompared("rows", "rows", None, f"stopped at the limit of {found.limit} differing rows")
-    for side, table in _tables(found.pair):
-        if table.row_security:
+    for side in SIDES:
+        if found.pair.on(side).row_security:
             yield Uncompared("rows", "rows", None, f"row-level security hides rows of {side} from this role")

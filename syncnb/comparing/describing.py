@@ -16,11 +16,10 @@ from syncnb.comparing.settling import Settled
 from syncnb.values.arrays import mask
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.reading import as_text
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, Side, of_side
 
 __all__ = ["Children", "described", "in_conflict"]
 
-SIDES: tuple[Side, Side] = ("local", "remote")
 LENGTH = 120
 """A row in words is cut after so many characters."""
 
@@ -73,7 +72,7 @@ def in_conflict(
     """The ids (as names) of the rows that a conflict is about."""
     found: dict[Side, pa.Array] = {}
     for side in pools:
-        places = settled.drafts.local if side == "local" else settled.drafts.remote
+        places = of_side(side, settled.drafts.local, settled.drafts.remote)
         rows = np.unique(places[places != NOBODY])
         at = pair.columns.index(pair.key[0])
         found[side] = names(pair.key[0].rule, pools[side][at].take(pa.array(rows)), side)
@@ -100,7 +99,7 @@ class _Described:
     children: Mapping[Side, Mapping[str, int]]
 
     def places(self, side: Side) -> Numbers:
-        return self.drafts.local if side == "local" else self.drafts.remote
+        return of_side(side, self.drafts.local, self.drafts.remote)
 
     def ids(self, side: Side) -> pa.Array:
         """The ids as their store holds them, NULL where the side has no row."""

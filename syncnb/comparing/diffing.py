@@ -27,7 +27,7 @@ from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Reader, Store
 from syncnb.stores.sqlite_joining import joined_files
 from syncnb.values.raw import Raw, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 from syncnb.watching import bar
 
 __all__ = ["diff"]

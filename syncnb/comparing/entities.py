@@ -23,7 +23,7 @@ from syncnb.comparing.joining import codes, join_codes
 from syncnb.comparing.remembering import TableBase
 from syncnb.values.arrays import mask
 from syncnb.values.columns import Cells, compare
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["Columns", "Entities", "Known", "Numbers"]
 

@@ -22,7 +22,8 @@ from syncnb.values import numbers
 from syncnb.values.moments import StampRule
 from syncnb.values.numeric import BooleanRule, NumberRule
 from syncnb.values.raw import MIXED, Raw, given, to_python
-from syncnb.values.rules import Rule, Side, TextRule
+from syncnb.values.rules import Rule, TextRule
+from syncnb.values.sides import SIDES, Side, other_side
 
 __all__ = ["Filter", "crossing", "filters_of"]
 
@@ -45,7 +46,7 @@ class Filter:
 
     def pushed(self, side: Side) -> Condition:
         """The same by the names that this side has."""
-        names = {c.name: (c.local if side == "local" else c.remote).name for c in self.pair.columns}
+        names = {c.name: c.on(side).name for c in self.pair.columns}
         return self.condition.renamed(names)
 
     def kept(self, batch: pa.RecordBatch, side: Side) -> pa.RecordBatch:
@@ -186,12 +187,11 @@ def crossing(table: TableDiff, filter_: Filter, readers: Mapping[Side, Reader]) 
     table = replace(table, uncompared=(*table.uncompared, left))
     if not pair.key:
         return table
-    sides: list[tuple[Side, Side]] = [("local", "remote"), ("remote", "local")]
-    for side, other in sides:
-        rows = table.only_local if side == "local" else table.only_remote
+    for side in SIDES:
+        rows = table.alone(side)
         if not len(rows):
             continue
-        there = set(_keys(pair, other, readers[other]))
+        there = set(_keys(pair, other_side(side), readers[other_side(side)]))
         keys = row_keys(pair, rows.columns, side)
         out = [at for at, key in enumerate(keys) if key is not None and key in there]
         if not out:
@@ -203,19 +203,13 @@ def crossing(table: TableDiff, filter_: Filter, readers: Mapping[Side, Reader]) 
 def _without(table: TableDiff, side: Side, out: Sequence[int]) -> TableDiff:
     """The differences without these rows that only one side was seen to have."""
     pair, counts = table.pair, table.counts
-    rows = table.only_local if side == "local" else table.only_remote
+    rows = table.alone(side)
     kept = {"local": np.arange(len(table.only_local)), "remote": np.arange(len(table.only_remote))}
     kept[side] = np.setdiff1d(kept[side], np.array(out))
     at = [pair.columns.index(column) for column in pair.key]
     told = tuple((side, key_text(pair, [rows.row(row)[k] for k in at]), ACROSS) for row in out[:1000])
-    if side == "local":
-        counts = replace(
-            counts, only_local=len(kept[side]), uncompared_local=counts.uncompared_local + len(out)
-        )
-    else:
-        counts = replace(
-            counts, only_remote=len(kept[side]), uncompared_remote=counts.uncompared_remote + len(out)
-        )
+    found = {f"only_{side}": len(kept[side]), f"uncompared_{side}": counts.uncompared(side) + len(out)}
+    counts = replace(counts, **found)
     since = table.since
     if since is not None:
         since = since.take(np.arange(len(table.changed_local)), kept["local"], kept["remote"])
@@ -232,8 +226,8 @@ def _without(table: TableDiff, side: Side, out: Sequence[int]) -> TableDiff:
 
 def _keys(pair: TablePair, side: Side, reader: Reader) -> Iterator[str]:
     """The keys of all rows of a side."""
-    table = pair.local if side == "local" else pair.remote
-    names = [(column.local if side == "local" else column.remote).name for column in pair.key]
+    table = pair.on(side)
+    names = [column.on(side).name for column in pair.key]
     at = [pair.columns.index(column) for column in pair.key]
     for batch in reader.batches(table, names):
         columns: list[pa.Array] = [pa.nulls(batch.num_rows)] * len(pair.columns)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["Numbers", "Rows", "codes", "join", "join_codes"]
 

@@ -15,7 +15,7 @@ from syncnb.changes import ColumnPair, RowSet, TableDiff, TablePair, Uncompared
 from syncnb.stores.port import Reader
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat, from_python, given, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 from syncnb.values.writing import write_column
 
 __all__ = ["Part"]

@@ -18,7 +18,7 @@ from syncnb.changes import TablePair
 from syncnb.comparing.collecting import Collector, Columns
 from syncnb.values.moments import StampRule
 from syncnb.values.raw import Raw, concat, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, other_side, own_first
 
 __all__ = ["compare_shares"]
 
@@ -91,12 +91,12 @@ class Doubts:
         return ""
 
     def _of_class(self, at: int, mine: str, side: Side) -> str:
-        other: Side = "remote" if side == "local" else "local"
+        other = other_side(side)
         rivals = [value for name, value in self.seen[at][other].items() if name not in (mine, "text")]
         if not rivals or mine in ("text", ""):
             return ""
         values = (self.seen[at][side][mine], rivals[0])
-        return self.pair.columns[at].rule.doubt(*(values if side == "local" else values[::-1]))
+        return self.pair.columns[at].rule.doubt(*own_first(side, *values))
 
 
 def _class(token: Hashable) -> str:
@@ -229,7 +229,7 @@ def _by_key(pair: TablePair, sides: dict[Side, list[pa.Array]], doubts: Doubts, 
         here, there = (pa.array(rows, pa.int64()) for rows in zip(*both, strict=True))
         found.pairs([c.take(here) for c in sides["local"]], [c.take(there) for c in sides["remote"]])
     for side in sides:
-        other: Side = "remote" if side == "local" else "local"
+        other = other_side(side)
         alone = [row for key, row in usable[side].items() if key not in usable[other]]
         found.only(side, sides[side], np.array(alone, dtype=np.int64))
 

@@ -24,11 +24,11 @@ from syncnb.values.arrays import mask
 from syncnb.values.kinds import Kind
 from syncnb.values.numeric import NumberRule
 from syncnb.values.raw import concat, given
-from syncnb.values.rules import Side, TextRule
+from syncnb.values.rules import TextRule
+from syncnb.values.sides import SIDES, Side
 
 __all__ = ["Part", "Range", "check_ranged", "compared", "cuts", "plain"]
 
-SIDES: tuple[Side, Side] = ("local", "remote")
 SAMPLED = 200_000
 """Keys from which it is told where to cut."""
 
@@ -94,7 +94,7 @@ def cuts(pair: TablePair, side: Side, reader: Reader, rows: int, most: int) -> l
     most: no more ranges than that.
     """
     first = pair.key[0]
-    table, column = (pair.local, first.local) if side == "local" else (pair.remote, first.remote)
+    table, column = pair.on(side), first.on(side)
     step = max(1, (reader.count_estimate(table) or 0) // SAMPLED)
     seen, count = [], 0
     for batch in reader.batches(table, [column.name]):
@@ -140,8 +140,8 @@ class _Nobody:
 
 def _rows(pair: TablePair, side: Side, reader: Reader, within: Range) -> Iterator[pa.RecordBatch]:
     """The rows of one side, in key order. What the store leaves out it may; what it does not is left out here."""
-    table = pair.local if side == "local" else pair.remote
-    names = [(column.local if side == "local" else column.remote).name for column in pair.columns]
+    table = pair.on(side)
+    names = [column.on(side).name for column in pair.columns]
     key_at = [pair.columns.index(column) for column in pair.key]
     where = within.condition(names[key_at[0]])
     for batch in reader.batches(table, names, order=[names[at] for at in key_at], where=where):

@@ -18,7 +18,7 @@ from syncnb.journal.reading import within
 from syncnb.stores.port import Reader, Store, WritableStore
 from syncnb.values.canonical import UNKNOWN, forms, parted
 from syncnb.values.raw import concat
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, other_side, own_first
 
 __all__ = ["Agreed", "Remembered", "TableBase", "row_keys", "side_forms"]
 
@@ -67,13 +67,13 @@ class Remembered:
         """What is kept of one table: by the side that wrote last, where both keep something."""
         found: dict[Side, tuple[Shape, ...]] = {}
         for side, shapes in self.shapes.items():
-            label = pair.local.label if side == "local" else pair.remote.label
+            label = pair.on(side).label
             if label in shapes:
                 found[side] = shapes[label]
         if not found:
             return None
         holder = max(found, key=lambda side: max(shape.at for shape in found[side]))
-        other: Side = "remote" if holder == "local" else "local"
+        other = other_side(holder)
         back = {side: self._undone(side) for side in (holder, other)}
         return TableBase(pair, holder, self.connections[holder], found[holder], back[holder], back[other])
 
@@ -103,12 +103,12 @@ class TableBase:
             "local": {key for key in local if key is not None},
             "remote": {key for key in remote if key is not None},
         }
-        other: Side = "remote" if self.holder == "local" else "local"
+        other = other_side(self.holder)
         found = journal.read_bases(self.connection, self.shapes, own=asked[self.holder], other=asked[other])
         return [self._agreed(row) for row in found if not self._void(row)]
 
     def _agreed(self, row: BaseRow) -> Agreed:
-        return Agreed(*((row.own, row.other) if self.holder == "local" else (row.other, row.own)), row)
+        return Agreed(*own_first(self.holder, row.own, row.other), row)
 
     def _void(self, row: BaseRow) -> bool:
         """Whether the run that agreed on it was taken back."""
@@ -120,9 +120,7 @@ class TableBase:
         """The cells of a line by the pair's columns, as this side had them."""
         text = row.cells if side == self.holder or row.other_cells is None else row.other_cells
         there = dict(zip(row.columns, parted(text), strict=False))
-        own = [
-            (column.local if self.holder == "local" else column.remote).name for column in self.pair.columns
-        ]
+        own = [column.on(self.holder).name for column in self.pair.columns]
         return tuple(there.get(name, UNKNOWN) for name in own)
 
     def since(

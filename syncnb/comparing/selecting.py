@@ -17,13 +17,13 @@ import pyarrow as pa
 
 from syncnb.changes import ColumnPair, Ids, RowSet, TableDiff, TablePair
 from syncnb.changes.ids import names
-from syncnb.changes.references import Reference, on_side, references
+from syncnb.changes.references import Reference, references
 from syncnb.comparing.entities import Known
 from syncnb.comparing.remembering import Remembered, row_keys
 from syncnb.stores.port import Reader
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import Raw, concat, from_python, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side
 from syncnb.values.writing import write_column
 
 __all__ = ["Keys", "Selection", "told_names"]
@@ -78,7 +78,7 @@ class Selection:
 
     def rows(self, pair: TablePair, side: Side) -> Iterator[pa.RecordBatch]:
         """What was found of one table, as a reader gives it."""
-        columns = (self.local if side == "local" else self.remote)[pair.name]
+        columns = of_side(side, self.local, self.remote)[pair.name]
         if len(columns[0]):
             yield pa.RecordBatch.from_arrays(columns, [str(at) for at in range(len(columns))])
 
@@ -128,14 +128,14 @@ class Selection:
 
     def _size(self, pair: TablePair, side: Side, touched: int) -> int:
         """How many rows the whole table has, as far as it matters whether these are many of them."""
-        found = len((self.local if side == "local" else self.remote)[pair.name][0])
+        found = len(of_side(side, self.local, self.remote)[pair.name][0])
         if touched <= FEW:
             return found
-        table, most = (pair.local if side == "local" else pair.remote), MANY * touched
+        table, most = pair.on(side), MANY * touched
         reader = self.readers[side]
         if not reader.is_within(table, rows=most, size=2**62):
             return most + 1
-        first = on_side(pair.columns[0], side)
+        first = pair.columns[0].on(side).name
         return sum(batch.num_rows for batch in reader.batches(table, [first]))
 
     def _told_names(self, pair: TablePair) -> set[str]:
@@ -143,8 +143,8 @@ class Selection:
         return set() if keys is None else told_names(pair, keys)
 
     def _fetch(self, pair: TablePair, side: Side, keys: Keys) -> Columns:
-        table = pair.local if side == "local" else pair.remote
-        wanted = [on_side(column, side) for column in pair.columns]
+        table = pair.on(side)
+        wanted = [column.on(side).name for column in pair.columns]
         batches = list(self.readers[side].chosen(table, wanted, keys.columns, keys.values))
         return [concat([batch.column(at) for batch in batches]) for at in range(len(wanted))]
 
@@ -157,7 +157,7 @@ class Selection:
         wanted = _missing(keys, there)
         if not len(wanted[0]):
             return False
-        columns = tuple(on_side(parent.columns[at], "local") for at in reference.parent_columns)
+        columns = tuple(parent.columns[at].on("local").name for at in reference.parent_columns)
         found = self._fetch(parent, "local", Keys(columns, tuple(wanted)))
         if not len(found[0]):
             return False

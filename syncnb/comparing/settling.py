@@ -14,7 +14,7 @@ from syncnb.comparing.drafts import NOBODY, Drafts, Pairs
 from syncnb.comparing.entities import Columns, Entities, Numbers
 from syncnb.values.arrays import mask
 from syncnb.values.raw import concat
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side, own_first
 
 __all__ = ["Settled", "settled"]
 
@@ -279,9 +279,9 @@ class _Matching:
             if side in twice:
                 doubled = rows[twice[side][rows]]
                 nobody = np.full(len(doubled), NOBODY)
-                pairs = (doubled, nobody) if side == "local" else (nobody, doubled)
+                pairs = own_first(side, doubled, nobody)
                 self.drafts.append(Drafts.alike(ConflictClass.DUPLICATE, pairs, "more than one row has it"))
-                self.unsure_names |= _told(self.here if side == "local" else self.there, doubled)
+                self.unsure_names |= _told(of_side(side, self.here, self.there), doubled)
 
     def _ids(self, twins: Pairs, alone: Mapping[Side, Numbers]) -> Ids:
         """Everything whose id does not mean the same on the other side, and the conflicts that this is."""

@@ -31,11 +31,10 @@ from syncnb.errors import ReadError, SyncnbError
 from syncnb.stores.conversation import conversation
 from syncnb.stores.port import Reader, Store
 from syncnb.stores.row_digests import Unfit
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["Lender", "Spread", "Task", "compare_range"]
 
-SIDES: tuple[Side, Side] = ("local", "remote")
 RANGE_ROWS = 50_000
 """Rows of a range, about."""
 MOST = 1000

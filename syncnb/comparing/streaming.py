@@ -21,7 +21,7 @@ from syncnb.comparing.collecting import Collector, Columns
 from syncnb.comparing.joining import join
 from syncnb.values.arrays import mask
 from syncnb.values.raw import given
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["OutOfOrder", "merge", "streamable"]
 

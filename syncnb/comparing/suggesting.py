@@ -19,7 +19,7 @@ from syncnb.stores.port import Reader, Store
 from syncnb.values.arrays import mask
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 if TYPE_CHECKING:
     import pandas as pd

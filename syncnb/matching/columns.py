@@ -12,7 +12,7 @@ from syncnb.schema import Column, Table, fold
 from syncnb.values.documents import ArrayRule
 from syncnb.values.kinds import Kind, postgres_kind
 from syncnb.values.pairing import cannot_compare, rule_for
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["ONLY_IN", "TOUCHED", "compared_columns", "only_wanted"]
 

@@ -11,7 +11,7 @@ from syncnb.changes import RowSet, TableDiff
 from syncnb.changes.ids import names
 from syncnb.schema import Table
 from syncnb.values.arrays import mask
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, other_side
 
 __all__ = ["with_beside"]
 
@@ -26,7 +26,7 @@ def with_beside(
     Such a column is guarded, and set to what it is. Without it nobody could tell whose value a row takes.
     """
     pair = diff.pair
-    own = [(column.local if side == "local" else column.remote).name for column in pair.columns]
+    own = [column.on(side).name for column in pair.columns]
     wide = masks.copy()
     for rule in table.rules:
         if not rule.valid or rule.expressions or len(rule.columns) < 2 or not set(rule.columns) <= set(own):
@@ -55,7 +55,7 @@ def _met(
     pair, met = diff.pair, np.zeros(len(chosen), dtype=np.bool_)
     links = {pair.columns.index(link.column) for link in pair.links}
     take = pa.array(chosen, pa.int64())
-    other: Side = "remote" if side == "local" else "local"
+    other = other_side(side)
     for at in columns:
         if at in links:  # what a reference will be in the target is not known yet
             met |= masks[:, at]
@@ -63,8 +63,8 @@ def _met(
         rule = pair.columns[at].rule
         olds = [names(rule, rows.columns[at], side) for rows in _rows(diff, side)]
         news = [names(rule, rows.columns[at], other) for rows in _rows(diff, other)]
-        changed = diff.changed_local if side == "local" else diff.changed_remote
-        coming = diff.changed_remote if side == "local" else diff.changed_local
+        changed = diff.changed(side)
+        coming = diff.changed(other)
         old = names(rule, changed.columns[at].take(take), side)
         new = names(rule, coming.columns[at].take(take), other)
         taken = mask(pc.is_in(new, value_set=pa.concat_arrays(olds)))
@@ -74,7 +74,4 @@ def _met(
 
 
 def _rows(diff: TableDiff, side: Side) -> list[RowSet]:
-    found = (
-        (diff.changed_local, diff.only_local) if side == "local" else (diff.changed_remote, diff.only_remote)
-    )
-    return [rows for rows in found if rows.columns]
+    return [rows for rows in (diff.changed(side), diff.alone(side)) if rows.columns]

@@ -7,7 +7,8 @@ from syncnb.changes.keys import key_text, key_token
 from syncnb.stores.port import Store
 from syncnb.values.raw import Raw, concat, given, to_python
 from syncnb.values.reading import as_text
-from syncnb.values.rules import Answer, Side, judge
+from syncnb.values.rules import Answer, judge
+from syncnb.values.sides import Side
 
 __all__ = ["unplaced"]
 
@@ -16,7 +17,7 @@ IN_SIGHT = 4
 
 def unplaced(diff: TableDiff, source: Store, side: Side) -> Iterator[tuple[str, str]]:
     """Each such row of the source: its key as text, and why, with the numbers of all rows that it belongs with."""
-    skipped = diff.counts.uncompared_local if side == "local" else diff.counts.uncompared_remote
+    skipped = diff.counts.uncompared(side)
     if not skipped or not diff.pair.key:
         return
     rows = _rows(diff, source, side)
@@ -36,8 +37,8 @@ def unplaced(diff: TableDiff, source: Store, side: Side) -> Iterator[tuple[str, 
 
 
 def _rows(diff: TableDiff, source: Store, side: Side) -> list[tuple[Raw, ...]]:
-    table = diff.pair.local if side == "local" else diff.pair.remote
-    names = [(column.local if side == "local" else column.remote).name for column in diff.pair.columns]
+    table = diff.pair.on(side)
+    names = [column.on(side).name for column in diff.pair.columns]
     with source.reading() as reader:
         batches = list(reader.batches(table, names))
     columns = [given(concat([batch.column(at) for batch in batches])) for at in range(len(names))]

@@ -16,7 +16,7 @@ from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import journal_notes
 from syncnb.planning.plans import Plan
 from syncnb.planning.rekeying import Collisions, Rekeying, check_collisions
-from syncnb.planning.sides import greatest, identity_of, present_schema, side_of, target_of
+from syncnb.planning.sides import greatest, identity_of, present_schema, side_of
 from syncnb.planning.table_drawing import Drawing
 from syncnb.planning.touching import Touching
 from syncnb.planning.vetting import vet
@@ -24,7 +24,7 @@ from syncnb.resolving import Policy, check_tables
 from syncnb.schema import Schema
 from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side, other_side
 
 __all__ = ["plan"]
 
@@ -71,7 +71,7 @@ def plan(
     schema = present_schema(d, side, into)
     check_tables(resolve, [table.pair for table in d.tables])
     check_collisions(collisions)
-    source: Side = "remote" if side == "local" else "local"
+    source = other_side(side)
     fates = Fates(d, resolve)
     rekeying = Rekeying(
         d, source, collisions, lambda pair: greatest(d, pair), lambda table: fates.staying(table, source)
@@ -99,14 +99,14 @@ def _whole(
     rekeying: Rekeying,
 ) -> Plan:
     """All that was drawn, as one value."""
-    source: Side = "remote" if side == "local" else "local"
+    source = other_side(side)
     payload = _payload(d, source) is not None
     after_run, lacking = journal_for(into)
     written = [drawing for drawing in drawn if drawing.concerned]
     return Plan(
         target=into.identity(),
         into=side,
-        source=d.remote if side == "local" else d.local,
+        source=of_side(source, d.local, d.remote),
         fingerprint={each.table.label: fingerprint(each.table) for each in written},
         order=order.order,
         sizes={each.table.label: each.rows for each in written},
@@ -128,7 +128,7 @@ def _whole(
         maps=tuple(m for each in drawn if (m := rekeying.maps(each.diff, each.table)) is not None),
         source_id=identity_of(d, source),
         clashes=tuple(clash for drawing in drawn for clash in drawing.clashes),
-        unchanged={target_of(t, side).label: t.counts.same for t in d.tables} if payload else {},
+        unchanged={t.pair.on(side).label: t.counts.same for t in d.tables} if payload else {},
     )
 
 
@@ -149,12 +149,12 @@ def _drawn(
 ) -> Iterator[Drawing]:
     """The tables that differ, parents first, with what became of their ids."""
     by_name = {table.name: table for table in d.tables}
-    payload, moment = _payload(d, "remote" if side == "local" else "local"), clock.now()
+    payload, moment = _payload(d, other_side(side)), clock.now()
     for family in families([table.pair for table in d.tables]):
         concerned = [table for pair in family if _concerned(table := by_name[pair.name], payload=payload)]
         rekeying.arrive([table for table in concerned if table.verdict == "different"])
         for table in concerned:
-            there = schema.find(target_of(table, side).label)
+            there = schema.find(table.pair.on(side).label)
             touching = Touching(table.pair, there, into, moment) if table.pair.touch else None
             mine = asked.get(table.name, frozenset())
             yield Drawing(table, side, there, into, rekeying, d.clocks_apart, fates, touching, payload, mine)
@@ -168,5 +168,5 @@ def _concerned(table: TableDiff, *, payload: Store | None) -> bool:
 
 def _payload(d: Diff, source: Side) -> Store | None:
     """The source, where it is no database but rows that somebody sends."""
-    store: Store | None = d.stores[source == "remote"] if d.stores else None
+    store: Store | None = of_side(source, *d.stores) if d.stores else None
     return store if store is not None and store.dialect == "frame" else None

@@ -14,12 +14,11 @@ from syncnb.changes.ids import key_names
 from syncnb.changes.references import Reference, references
 from syncnb.resolving import Policy, alone, side_taken
 from syncnb.resolving.merging import Fate
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, Side, other_side
 
 __all__ = ["Fates", "Standing"]
 
 STAYING = (Fate.NEW, Fate.KEPT, Fate.OPEN)
-SIDES: tuple[Side, Side] = ("local", "remote")
 
 
 @dataclass
@@ -48,7 +47,7 @@ class Fates:
         for table in self.diff.tables:
             for side in SIDES:
                 found = alone(table, self.policy, side)
-                other = "remote" if side == "local" else "local"
+                other = other_side(side)
                 told = {
                     Fate.GONE: f"{other} deleted it since both agreed",
                     Fate.OPEN: f"{other} deleted it, and it was changed in {side} since both agreed",
@@ -99,7 +98,7 @@ class Fates:
     def _repointed(self, reference: Reference, side: Side) -> bool:
         """Rows that both sides have and that refer to a parent which the other side deleted hold it back."""
         child, parents = self.diff[reference.child], self._places(reference, side)
-        changed = child.changed_local if side == "local" else child.changed_remote
+        changed = child.changed(side)
         held = False
         for key in _keys_of(child.pair, changed, side, reference.columns) if parents and len(changed) else ():
             if key in parents:
@@ -108,7 +107,7 @@ class Fates:
 
     def _step(self, reference: Reference, pairs: Sequence[tuple[int, int]], side: Side) -> bool:
         own, above = self.standing[reference.child, side], self.standing[reference.parent, side]
-        other = "remote" if side == "local" else "local"
+        other = other_side(side)
         news = False
         for child, parent in pairs:
             mine, theirs = own.fates[child], above.fates[parent]
@@ -132,13 +131,13 @@ class Fates:
             return False
         kept = side_taken(self.policy, self.diff[reference.parent].pair) == side
         above.fates[parent] = Fate.KEPT if kept else Fate.OPEN
-        other = "remote" if side == "local" else "local"
+        other = other_side(side)
         above.whys[parent] = f"{other} deleted it, and rows of {reference.child} in {side} belong to it"
         return True
 
 
 def _keys(table: TableDiff, side: Side, columns: Sequence[int]) -> list[str | None]:
-    rows = table.only_local if side == "local" else table.only_remote
+    rows = table.alone(side)
     return _keys_of(table.pair, rows, side, columns) if len(rows) else []
 
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from syncnb.changes import TableDiff
-from syncnb.changes.references import on_side
 from syncnb.planning.previewing import key_of
 from syncnb.steps import Block, Clash, Lost
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.reading import as_text
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, own_first
 
 if TYPE_CHECKING:
     from syncnb.planning.plans import Plan
@@ -36,11 +35,11 @@ HOW_TO_DELETE = "deletes=True would delete them"
 
 def clashes_of(diff: TableDiff, side: Side, table: str) -> Iterator[Clash]:
     """The rows of a table in which both sides changed a cell; `side` is the one that is written."""
-    rows = diff.changed_local if side == "local" else diff.changed_remote
+    rows = diff.changed(side)
     columns = diff.pair.columns
     key = [rows.columns[columns.index(column)] for column in diff.pair.key] if len(rows) else []
     for row in np.flatnonzero(diff.clash.any(axis=1)).tolist():
-        told = [on_side(columns[at], side) for at in np.flatnonzero(diff.clash[row])]
+        told = [columns[at].on(side).name for at in np.flatnonzero(diff.clash[row])]
         yield Clash(table, key_of(tuple(to_python(part.slice(row, 1))[0] for part in key)), tuple(told))
 
 
@@ -50,7 +49,7 @@ def arriving_cells(diff: TableDiff, source: Side) -> "np.ndarray[Any, Any]":
     if since is None:
         return diff.differs
     part = since.part("changed")
-    ours, theirs = (since.local, since.remote) if source == "local" else (since.remote, since.local)
+    ours, theirs = own_first(source, since.local, since.remote)
     older = theirs[part] & ~ours[part] & ~since.untold[part] & since.known[part][:, None]
     return diff.differs & ~older
 
@@ -111,7 +110,7 @@ def _keys(block: Block) -> Iterator[str]:
 def computed_notes(diff: TableDiff, side: Side, wanted: "np.ndarray[Any, Any]") -> Iterator[str]:
     """Of cells that differ where the target computes its column: nothing can be written into it."""
     for at, pair in enumerate(diff.pair.columns):
-        table, column = (diff.pair.local, pair.local) if side == "local" else (diff.pair.remote, pair.remote)
+        table, column = diff.pair.on(side), pair.on(side)
         cells = int((wanted[:, at] & diff.differs[:, at]).sum())
         if cells and column.generated is not None:
             rows = "1 row" if cells == 1 else f"{cells:,} rows"

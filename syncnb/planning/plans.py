@@ -13,7 +13,7 @@ from syncnb.rendering import Sheet
 from syncnb.schema import Column
 from syncnb.steps import Block, Change, Clash, Contest, Cut, Hazard, IdMap, Skipped, Stage
 from syncnb.stores.port import Identity
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ from syncnb.steps import Block, IdMap
 from syncnb.values.arrays import mask
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import Raw, concat, from_python, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side, other_side, own_first
 
 __all__ = ["KEEP_BOTH", "RENAME", "Collisions", "Rekeying", "check_collisions"]
 
@@ -95,7 +95,7 @@ class Rekeying:
 
     def _hold_back(self, diff: TableDiff, family: Collection[str]) -> None:
         """Find the rows that cannot arrive, as far as is known by now."""
-        pair, rows = diff.pair, self._arriving(diff)
+        pair, rows = diff.pair, diff.alone(self.source)
         back = self._back.setdefault(pair.name, dict(self.staying(diff)))
         for row, why in self._orphans(diff, rows, family).items():
             back.setdefault(row, why)
@@ -120,7 +120,7 @@ class Rekeying:
 
     def _give(self, diff: TableDiff) -> None:
         """Give fresh ids to the rows that arrive with an id that is another thing there."""
-        pair, rows = diff.pair, self._arriving(diff)
+        pair, rows = diff.pair, diff.alone(self.source)
         if not pair.surrogate or not len(rows):
             return
         ids, back = self._ids(pair, rows), self._back[pair.name]
@@ -128,9 +128,6 @@ class Rekeying:
         wanted = ids.take(pa.array(taken, pa.int64())).to_pylist()
         if wanted:
             self.fresh[pair.name] = dict(zip(wanted, self._fresh(pair, wanted), strict=True))
-
-    def _arriving(self, diff: TableDiff) -> RowSet:
-        return diff.only_local if self.source == "local" else diff.only_remote
 
     def _orphans(self, diff: TableDiff, rows: RowSet, family: Collection[str]) -> dict[int, str]:
         """Rows that refer to something the target does not have, and will not."""
@@ -151,7 +148,7 @@ class Rekeying:
 
     def doubtful(self, diff: TableDiff, rows: Sequence[int]) -> dict[int, str]:
         """Of these changed rows, those that belong to something of which nobody can tell what it is."""
-        changed = diff.changed_local if self.source == "local" else diff.changed_remote
+        changed = diff.changed(self.source)
         found: dict[int, str] = {}
         take = pa.array(list(rows), pa.int64())
         for link in diff.pair.links:
@@ -186,7 +183,7 @@ class Rekeying:
         places, moved, lost = ids.lookup(own, self.source)
         if not (new.any() or moved.any()):
             return values, {}
-        theirs = ids.remote if self.source == "local" else ids.local
+        theirs = of_side(other_side(self.source), ids.local, ids.remote)
         # Every row from where its value is: its own, its thing's in the target, or a fresh one.
         start, at = len(values), np.arange(len(values))
         at = np.where(moved & ~lost, start + _numbers(places), at)
@@ -202,9 +199,9 @@ class Rekeying:
         """What the journal shall keep of this table's ids: twins, and rows that got a fresh id."""
         ids, fresh = diff.ids, self.fresh.get(diff.name, {})
         found = diff.conflicts.of(ConflictClass.TWIN)
-        raw = found.local_ids if self.source == "local" else found.remote_ids
+        raw = of_side(self.source, found.local_ids, found.remote_ids)
         known = set(names(diff.pair.key[0].rule, raw, self.source).to_pylist()) if len(found) else set()
-        twins = [pair if self.source == "local" else pair[::-1] for pair in ids.mapped_names]
+        twins = [own_first(self.source, *pair) for pair in ids.mapped_names]
         twins = [pair for pair in twins if pair[0] in known]
         made = [(name, _name(value)) for name, value in fresh.items()]
         if not twins and not made:

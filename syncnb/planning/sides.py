@@ -1,18 +1,18 @@
 """Which side a plan writes, and what is asked of it before anything is drawn."""
 
-from syncnb.changes import Diff, TableDiff, TablePair
+from syncnb.changes import Diff, TablePair
 from syncnb.errors import PlanError
 from syncnb.planning.fingerprint import fingerprint
-from syncnb.schema import Schema, Table
+from syncnb.schema import Schema
 from syncnb.stores.port import Store, WritableStore
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, Side, of_side
 
-__all__ = ["greatest", "identity_of", "present_schema", "side_of", "target_of"]
+__all__ = ["greatest", "identity_of", "present_schema", "side_of"]
 
 
 def identity_of(d: Diff, side: Side) -> str:
     """What the journal of the target knows the source by; empty for frames."""
-    store = d.stores[side == "remote"] if d.stores else None
+    store = of_side(side, *d.stores) if d.stores else None
     return store.identity().id if isinstance(store, WritableStore) else ""
 
 
@@ -29,7 +29,7 @@ def greatest(d: Diff, pair: TablePair) -> int:
 
 def present_schema(d: Diff, side: Side, into: Store) -> Schema:
     """The target's catalogue as it is now. Raises PlanError where a compared table has changed since."""
-    compared = [target_of(table, side) for table in d.tables]
+    compared = [table.pair.on(side) for table in d.tables]
     elsewhere = sorted({table.schema for table in compared if table.schema and not table.visible})
     with into.reading() as reader:
         more = reader.followers(compared)
@@ -41,17 +41,12 @@ def present_schema(d: Diff, side: Side, into: Store) -> Schema:
     return schema
 
 
-def target_of(table: TableDiff, side: Side) -> Table:
-    """The table that is written."""
-    return table.pair.local if side == "local" else table.pair.remote
-
-
 def side_of(d: Diff, into: Store) -> Side:
     """Which of the two stores compared is to be written."""
     if d.stores is not None:
-        for side, store in zip(("local", "remote"), d.stores, strict=True):
+        for side, store in zip(SIDES, d.stores, strict=True):
             if store is into or store == into:
-                return "local" if side == "local" else "remote"
+                return side
     raise PlanError(
         f"{getattr(into, 'name', into)!s} is not one of the two stores that were compared",
         hint=f"pass the store of {d.local} or of {d.remote} that went into diff",

@@ -38,7 +38,7 @@ from syncnb.schema import Column, Schema, Table
 from syncnb.steps import Block, Clash, Hazard, Verb
 from syncnb.stores.port import Store
 from syncnb.values.raw import concat, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side, other_side
 from syncnb.values.writing import write_column
 
 __all__ = ["Drawing"]
@@ -73,13 +73,13 @@ class Drawing:
 
     @property
     def source(self) -> Side:
-        return "remote" if self.side == "local" else "local"
+        return other_side(self.side)
 
     @property
     def rows(self) -> int:
         """How many rows the target's table holds."""
         counts = self.diff.counts
-        return counts.rows_local if self.side == "local" else counts.rows_remote + self.diff.beyond
+        return of_side(self.side, counts.rows_local, counts.rows_remote + self.diff.beyond)
 
     @property
     def concerned(self) -> bool:
@@ -124,7 +124,7 @@ class Drawing:
         self.rekeying.forget(self.diff, [*later, *(block for block, _ in found.left)])
 
     def _deletes(self, *, deletes: bool | None) -> None:
-        rows, standing = self._rows_of(self.side), self.fates.of(self.diff, self.side)
+        rows, standing = self.diff.alone(self.side), self.fates.of(self.diff, self.side)
         self._asked_of(rows, range(len(rows)))
         if not len(rows):
             return
@@ -139,7 +139,7 @@ class Drawing:
         """Delete these rows of the target, unless something speaks against it; then a note says what."""
         if not which:
             return
-        source = self.diff.pair.remote if self.side == "local" else self.diff.pair.local
+        source = self.diff.pair.on(self.source)
         against = (
             "" if told else HOW_TO_DELETE,
             "row-level security may hide them in the source" if source.row_security else "",
@@ -169,7 +169,7 @@ class Drawing:
         if not rest:
             self.blocks += self._block("delete", columns, gone, None, certain, one_reason(why))
             return
-        names = [self._on_target(column).name for column in self._columns]
+        names = [column.on(self.side).name for column in self._columns]
         chosen = [column.take(pa.array(certain)) for column in gone.columns]
         found, extra = rest_of_rows(self.into, self.table, names, chosen, rest) if len(certain) else ([], [])
         whys = one_reason(why if isinstance(why, str) else [why[at] for at in found])
@@ -182,7 +182,7 @@ class Drawing:
 
     def _left_out(self) -> list[str]:
         """Columns of the target that the diff did not read, though they can be."""
-        read = {self._on_target(column).name for column in self._columns}
+        read = {column.on(self.side).name for column in self._columns}
         return [
             c.name for c in self.table.columns if c.readable and c.generated is None and c.name not in read
         ]
@@ -213,14 +213,8 @@ class Drawing:
     def _columns(self) -> tuple[ColumnPair, ...]:
         return self.diff.pair.columns
 
-    def _on_target(self, column: ColumnPair) -> Column:
-        return column.local if self.side == "local" else column.remote
-
-    def _rows_of(self, side: Side) -> RowSet:
-        return self.diff.only_local if side == "local" else self.diff.only_remote
-
     def _writable(self, at: int) -> bool:
-        return self._on_target(self._columns[at]).generated is None
+        return self._columns[at].on(self.side).generated is None
 
     def _leave(self, why: str) -> None:
         for mismatch in self.diff.mismatches():
@@ -233,7 +227,7 @@ class Drawing:
         decisions = decide(diff, policy, clock_offset=self.apart, now=clock.now())
         self.notes += [f"{self.table.label}: {note}" for note in decisions.notes]
         decisions = self._held_back(decisions)
-        won = diff.differs & decisions.taken(1 if self.source == "local" else -1)
+        won = diff.differs & decisions.taken(of_side(self.source, 1, -1))
         self.blocks += self._update_blocks(np.flatnonzero(won.any(axis=1)), won, decisions)
         self.undecided += self._update_blocks(
             np.flatnonzero(decisions.open), arriving_cells(diff, self.source), decisions
@@ -244,9 +238,6 @@ class Drawing:
             self.notes.append(f"{self.table.label}: {stay} as the target has {'it' if kept == 1 else 'them'}")
         self.notes += computed_notes(diff, self.side, won | decisions.open[:, None])
         self.clashes += clashes_of(diff, self.side, self.table.label)
-
-    def _changed(self, side: Side) -> RowSet:
-        return self.diff.changed_local if side == "local" else self.diff.changed_remote
 
     def _held_back(self, decisions: Decisions) -> Decisions:
         """No policy decides a row of which nobody knows what it is."""
@@ -260,7 +251,7 @@ class Drawing:
             ]
         }
         if self.asked:
-            wanted = self._asked_of(self._changed("local"), range(len(decisions)))
+            wanted = self._asked_of(self.diff.changed("local"), range(len(decisions)))
             held |= {row: ASKED for row in wanted if row not in held}
         held |= self.rekeying.doubtful(self.diff, range(len(decisions)))
         return decisions.held_back(held)
@@ -269,7 +260,7 @@ class Drawing:
         self, chosen: "np.ndarray[Any, Any]", cells: "np.ndarray[Any, Any]", decisions: Decisions
     ) -> Iterator[Block]:
         """Rows that change the same columns go together, each with its own reason where there is one."""
-        target, source = self._changed(self.side), self._changed(self.source)
+        target, source = self.diff.changed(self.side), self.diff.changed(self.source)
         writable = np.array([self._writable(at) for at in range(len(self._columns))])
         masks = cells[chosen] & writable
         if len(chosen):
@@ -285,12 +276,12 @@ class Drawing:
                 yield from self._block("update", columns, target, source, rows, why)
 
     def _inserts(self) -> None:
-        source, standing = self._rows_of(self.source), self.fates.of(self.diff, self.source)
+        source, standing = self.diff.alone(self.source), self.fates.of(self.diff, self.source)
         self._clashing(source, standing)
         asked = self._asked_of(source, range(len(source)))
         if not len(source):
             return
-        names = {self._on_target(column).name for column in self._columns}
+        names = {column.on(self.side).name for column in self._columns}
         needed = [
             column.name
             for column in self.table.columns
@@ -343,9 +334,9 @@ class Drawing:
         self, at: int, source: RowSet, take: pa.Array, before: pa.Array | None
     ) -> tuple[pa.Array, dict[int, str]]:
         """One column in the target's form, and the rows whose value cannot be written, with the reason."""
-        column, target = self._columns[at], self._on_target(self._columns[at])
-        changed = self._changed(self.side)
-        there = [rows.columns[at] for rows in (changed, self._rows_of(self.side)) if rows.columns]
+        column, target = self._columns[at], self._columns[at].on(self.side)
+        changed = self.diff.changed(self.side)
+        there = [rows.columns[at] for rows in (changed, self.diff.alone(self.side)) if rows.columns]
         values, nowhere = self.rekeying.column(self.diff, at, source.columns[at].take(take))
         written = write_column(
             column.rule,
@@ -353,7 +344,7 @@ class Drawing:
             self.source,
             target,
             self.into.dialect,
-            source=column.remote if self.side == "local" else column.local,
+            source=column.on(self.source),
             before=before,
             sample=concat(there),
             strict=self._strict(target),
@@ -398,11 +389,11 @@ class Drawing:
                 ):
                     after[at] = or_else(after[at], before[at], lacking)
         keys = tuple((before if target else after)[at] for at in key_at)
-        names = tuple(self._on_target(self._columns[at]).name for at in columns)
+        names = tuple(self._columns[at].on(self.side).name for at in columns)
         block = Block(
             table=self.table.label,
             verb=verb,
-            key=tuple(self._on_target(self._columns[at]).name for at in key_at),
+            key=tuple(self._columns[at].on(self.side).name for at in key_at),
             columns=names,
             keys=keys,
             before=tuple(before[at] for at in columns) if target else (),

@@ -128,8 +128,8 @@ class _Bench:
     def _staying(self, block: Block) -> dict[str, pa.Array]:
         """The compared columns of the target that an update leaves as they are."""
         diff, side = self.drawing.diff, self.drawing.side
-        rows: RowSet = diff.changed_remote if side == "remote" else diff.changed_local
-        on = [column.remote.name if side == "remote" else column.local.name for column in diff.pair.columns]
+        rows: RowSet = diff.changed(side)
+        on = [column.on(side).name for column in diff.pair.columns]
         at = {key: row for row, key in enumerate(row_tokens([rows.columns[on.index(n)] for n in block.key]))}
         places = [at.get(key) for key in row_tokens(block.keys)]
         if None in places:

@@ -9,7 +9,8 @@ from syncnb.changes import ColumnPair, TablePair
 from syncnb.schema import Table, fold
 from syncnb.stores.port import Reader
 from syncnb.values.raw import Raw
-from syncnb.values.rules import Answer, Side, judge
+from syncnb.values.rules import Answer, judge
+from syncnb.values.sides import Side, other_side, own_first
 from syncnb.values.writing import write_column
 
 __all__ = ["Sent", "sent_columns", "sent_rows"]
@@ -52,7 +53,7 @@ class Sent:
         pair = next(pair for _, target, pair in self.columns if target == name)
         if pair is None:
             return True
-        both = (there, sent) if self.side == "local" else (sent, there)
+        both = own_first(self.side, there, sent)
         return judge(pair.rule, *both) is not Answer.SAME
 
     def on_target(self, names: Sequence[str]) -> list[str] | None:
@@ -66,12 +67,11 @@ def sent_columns(
     pair: TablePair, side: Side, *, alike: bool
 ) -> tuple[tuple[str, str, ColumnPair | None], ...]:
     """The columns that both have. Between two SQLite files (`alike`) a program sends every value as it is."""
-    source, target = (pair.remote, pair.local) if side == "local" else (pair.local, pair.remote)
+    source, target = pair.on(other_side(side)), pair.on(side)
     generated = {column.name for column in target.columns if column.generated is not None}
     found: list[tuple[str, str, ColumnPair | None]] = []
     for column in pair.columns:
-        names = (column.remote, column.local) if side == "local" else (column.local, column.remote)
-        found.append((names[0].name, names[1].name, column))
+        found.append((column.on(other_side(side)).name, column.on(side).name, column))
     if alike:  # also those that cannot be compared
         taken = {name for _, name, _ in found}
         left = {fold(column.name): column.name for column in target.columns if column.name not in taken}
@@ -88,7 +88,7 @@ def sent_rows(
     sent: Sent, reader: Reader, target: Reader, dialect: str, *, alike: bool
 ) -> Iterator[pa.RecordBatch]:
     """The rows as they are sent, in key order. Those with a value that cannot be held are left out, and counted."""
-    source = sent.pair.remote if sent.side == "local" else sent.pair.local
+    source = sent.pair.on(other_side(sent.side))
     names = [name for name, _, _ in sent.columns]
     order = [name for name in source.primary_key if name in names]
     samples = None if alike else next(iter(target.batches(sent.real, sent.names)), None)
@@ -99,13 +99,13 @@ def sent_rows(
 def _converted(
     sent: Sent, batch: pa.RecordBatch, samples: pa.RecordBatch | None, dialect: str
 ) -> pa.RecordBatch:
-    other: Side = "remote" if sent.side == "local" else "local"
+    other = other_side(sent.side)
     columns, bad = [], set[int]()
     for at, (_, _, pair) in enumerate(sent.columns):
         if pair is None:
             columns.append(batch.column(at))
             continue
-        mine, theirs = (pair.local, pair.remote) if sent.side == "local" else (pair.remote, pair.local)
+        mine, theirs = pair.on(sent.side), pair.on(other)
         sample = samples.column(at) if samples is not None else None
         written = write_column(
             pair.rule, batch.column(at), other, mine, dialect, source=theirs, sample=sample

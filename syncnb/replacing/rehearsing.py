@@ -18,7 +18,7 @@ from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Reader, Store
 from syncnb.stores.sqlite_scratch import Scratch, copied, rebuilt, unheld
 from syncnb.tracking import Pending
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side, own_first
 
 __all__ = ["what_replace_would_do"]
 
@@ -55,10 +55,10 @@ def what_replace_would_do(
         TemporaryDirectory(prefix="syncnb-replace-") as folder,
     ):
         matched = match(here.schema(), there.schema(), Told(tables=None), (local.timezone, remote.timezone))
-        pairs = [pair for pair in matched.pairs if _writable(_target(pair, side))]
+        pairs = [pair for pair in matched.pairs if _writable(pair.on(side))]
         chosen = _chosen(pairs, tables, side)
-        source, target = (remote, local) if side == "local" else (local, remote)
-        reader, other = (here, there) if side == "local" else (there, here)
+        target, source = own_first(side, local, remote)
+        reader, other = own_first(side, here, there)
         made = _copy(target, reader, Path(folder), foreign_keys=foreign_keys)
         with closing(made.connection):
             made.keep_first(Path(folder))
@@ -68,7 +68,7 @@ def what_replace_would_do(
             rows = list(work.ordered(chosen, pending))
             made.connection.execute("BEGIN")  # one for all: nobody needs it after
             lost = tuple(each for put in rows for each in work.put(*put))
-            notes = (*work.notes, *_notes(target, [_target(pair, side) for pair in chosen]))
+            notes = (*work.notes, *_notes(target, [pair.on(side) for pair in chosen]))
             return Damage(source.name, target.name, lost, len(rows), tuple(work.refused), notes)
 
 
@@ -76,16 +76,12 @@ def _side(local: Store, remote: Store, into: Store | None, pending: Pending | No
     if into is not None and into not in (local, remote):
         raise PlanError(f"{into.name} is not one of the two stores", hint="into= is local or remote")
     side: Side = "local" if into is not None and into == local and into != remote else "remote"
-    target = local if side == "local" else remote
+    target = of_side(side, local, remote)
     if target.dialect == "frame":
         raise PlanError(f"{target.name} is a frame: nothing is replaced in it", hint="into= is a database")
     if pending is not None and side == "local":
         raise PlanError("pending rows are local ones", hint="leave pending= out, or write into remote")
     return side
-
-
-def _target(pair: TablePair, side: Side) -> Table:
-    return pair.local if side == "local" else pair.remote
 
 
 def _writable(table: Table) -> bool:
@@ -143,7 +139,7 @@ class _Work:
         """Put the source's rows beside the copy, as they would be sent."""
         tables = {table.name: table for table in self.scratch.schema}
         for number, pair in enumerate(pairs):
-            real = _target(pair, self.side)
+            real = pair.on(self.side)
             table = tables[real.name if self.target.dialect == "sqlite" else real.label]
             alike = self.source.dialect == self.target.dialect == "sqlite"
             columns = sent_columns(pair, self.side, alike=alike)
@@ -157,12 +153,12 @@ class _Work:
 
     def arm(self, chosen: Sequence[TablePair]) -> None:
         for pair in chosen:
-            sent = self.sent[_target(pair, self.side).label]
+            sent = self.sent[pair.on(self.side).label]
             self.scratch.arm(sent.table, sent.key)
 
     def ordered(self, chosen: Sequence[TablePair], pending: Pending | None) -> Iterator[tuple[Sent, int]]:
         """The rows in the order in which they are put in: as pending, else parents first."""
-        labels = {_target(pair, self.side).label for pair in chosen}
+        labels = {pair.on(self.side).label for pair in chosen}
         if pending is None:
             for label in self._parents_first(labels):
                 sent = self.sent[label]

@@ -19,14 +19,13 @@ from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
 from syncnb.values.raw import Raw, to_python
 from syncnb.values.reading import as_text
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, Side, of_side
 from syncnb.values.stamps import DAY, EPOCH, local_to_instant, parse_stamp
 
 __all__ = ["Gaps", "State", "bulk_notes", "by_time", "gaps", "span_text"]
 
 Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]
 
-SIDES: tuple[Side, Side] = ("local", "remote")
 SECOND, MILLISECOND = 1_000_000, 1_000
 BULK = 20
 """So many rows with one and the same stamp were touched by a job."""
@@ -81,7 +80,7 @@ class Gaps:
 
     def of(self, side: Side) -> Stamps:
         """The stamps of one side."""
-        return self.local if side == "local" else self.remote
+        return of_side(side, self.local, self.remote)
 
     @property
     def comparable(self) -> Numbers:

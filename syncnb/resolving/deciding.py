@@ -13,6 +13,7 @@ from syncnb.errors import PlanError
 from syncnb.resolving.by_time import bulk_notes, by_time
 from syncnb.resolving.merging import asked, merged, part_of
 from syncnb.resolving.policies import ByTime, InsertOnly, Policy, TablePolicy, Take, for_table
+from syncnb.values.sides import of_side
 
 __all__ = ["Decisions", "decide"]
 
@@ -110,7 +111,7 @@ def _by_policy(
     if isinstance(chosen, InsertOnly):
         return _alike(rows, 0, "insert_only: rows that differ stay as they are")
     if isinstance(chosen, Take):
-        return _alike(rows, 1 if chosen.side == "local" else -1, f"take_{chosen.side}")
+        return _alike(rows, of_side(chosen.side, 1, -1), f"take_{chosen.side}")
     present = datetime.now(UTC) if now is None else now
     if present.tzinfo is None:
         raise PlanError(f"now is {present}, without a zone", hint="pass datetime.now(UTC)")

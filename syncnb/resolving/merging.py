@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from syncnb.changes import RowSet, TableDiff
 from syncnb.resolving.policies import Policy, side_taken
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["Alone", "Fate", "alone", "asked", "merged", "part_of"]
 
@@ -107,7 +107,7 @@ def alone(diff: TableDiff, policy: Policy, side: Side) -> Alone:
 
     A deletion has no stamp: of it against a change only `take_local` and `take_remote` decide.
     """
-    count = len(diff.only_local if side == "local" else diff.only_remote)
+    count = len(diff.alone(side))
     if diff.since is None:
         return Alone((Fate.NEW,) * count)
     taken = side_taken(policy, diff.pair)

@@ -11,7 +11,8 @@ from syncnb.matching.told import did_you_mean
 from syncnb.schema import fold
 from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
-from syncnb.values.rules import Rule, Side
+from syncnb.values.rules import Rule
+from syncnb.values.sides import Side
 
 __all__ = [
     "ByTime",

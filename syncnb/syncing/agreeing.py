@@ -16,7 +16,7 @@ from syncnb.rendering import Cell, Sheet, frame
 from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.spooling import Spool, base_columns
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, other_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,17 +141,14 @@ def _forget(connection: Connection, pair_id: str, d: Diff, name: str, spool: Spo
     if table.counts.uncompared_local or table.counts.uncompared_remote:
         return  # rows that could not be compared may be among them
     there: set[str | None] = set()
-    for side, rows in (
-        ("local", table.changed_local), ("local", table.only_local),
-        ("remote", table.changed_remote), ("remote", table.only_remote),
-    ):  # fmt: skip
-        if side == own and len(rows):
+    for rows in (table.changed(own), table.alone(own)):
+        if len(rows):
             there |= set(row_keys(table.pair, rows.columns, own))
-    alone = table.only_remote if own == "local" else table.only_local
+    alone = table.alone(other_side(own))
     label = label_of(table.pair, own)
     if journal.base_size(connection, pair_id, label) == spool.shelves[name].rows:
         return
-    keys = row_keys(table.pair, alone.columns, "remote" if own == "local" else "local") if len(alone) else []
+    keys = row_keys(table.pair, alone.columns, other_side(own)) if len(alone) else []
     shapes = journal.shapes_of(connection, pair_id)[label]
     lines = journal.read_bases(connection, shapes, other={key for key in keys if key is not None}, own=())
     there |= {line.own for line in lines}
@@ -165,4 +162,4 @@ def _forget(connection: Connection, pair_id: str, d: Diff, name: str, spool: Spo
 
 def label_of(pair: TablePair, side: Side) -> str:
     """What the side that keeps the base calls the table."""
-    return pair.local.label if side == "local" else pair.remote.label
+    return pair.on(side).label

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 
 from syncnb.changes import Diff, TableDiff, TablePair
 from syncnb.changes.ids import key_names
-from syncnb.changes.references import on_side
 from syncnb.comparing.remembering import row_keys
 from syncnb.planning import Plan
 from syncnb.steps import Block, Report
 from syncnb.syncing.touching import label_in, local_names
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, other_side
 
 if TYPE_CHECKING:
     from syncnb.tracking import Touched
@@ -40,12 +39,11 @@ def unforeseen(d: Diff, drawn: Plan, report: Report, done: "Sequence[Touched]") 
 def _arriving(table: TableDiff, drawn: Plan) -> tuple[set[str | None], set[str | None]]:
     """The source's keys of rows that a plan writes, and of those that it only keeps as known under another id."""
     pair, into, label = table.pair, drawn.into, label_in(table, drawn.into)
-    source: Side = "remote" if into == "local" else "local"
-    local, remote = table.changed_local, table.changed_remote
-    alone, changed = (table.only_local, local) if source == "local" else (table.only_remote, remote)
+    source = other_side(into)
+    alone = table.alone(source)
     ours, theirs = (
         row_keys(pair, rows.columns, side) if len(rows) else []
-        for rows, side in ((changed, source), (local if into == "local" else remote, into))
+        for rows, side in ((table.changed(source), source), (table.changed(into), into))
     )
     updated = {
         key
@@ -61,4 +59,4 @@ def _arriving(table: TableDiff, drawn: Plan) -> tuple[set[str | None], set[str |
 
 def _names_in(pair: TablePair, block: Block, side: Side) -> list[str | None]:
     by_name = dict(zip(block.key, block.keys, strict=True))
-    return key_names([(column.rule, by_name[on_side(column, side)]) for column in pair.key], side)
+    return key_names([(column.rule, by_name[column.on(side).name]) for column in pair.key], side)

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from syncnb import journal
 from syncnb.changes import Diff, RowSet, TableDiff, TablePair
 from syncnb.changes.ids import key_names
-from syncnb.changes.references import on_side
 from syncnb.comparing.remembering import Agreed, TableBase, row_keys, side_forms
 from syncnb.journal import BaseRow
 from syncnb.planning.previewing import key_of
@@ -21,7 +20,7 @@ from syncnb.syncing.agreeing import label_of
 from syncnb.syncing.spooling import Spool, base_columns
 from syncnb.values.canonical import UNKNOWN, joined
 from syncnb.values.raw import to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, Side, other_side
 
 __all__ = ["Passed", "advance", "excused"]
 
@@ -91,7 +90,7 @@ class _Advance:
     def __post_init__(self) -> None:
         into = self.passed.into
         self.into: Side = into
-        self.source: Side = "remote" if into == "local" else "local"
+        self.source = other_side(into)
         self.holder = self.passed.spool.holder
         self.blocks = self.passed.images.get(self._target.label, ())
         self.written = {key for block in self.blocks if block.verb != "delete" for key in self._keys(block)}
@@ -104,11 +103,11 @@ class _Advance:
 
     @property
     def _target(self) -> Table:
-        return self.pair.local if self.into == "local" else self.pair.remote
+        return self.pair.on(self.into)
 
     def _keys(self, block: Block) -> list[str | None]:
         """The keys of written rows as a base names them."""
-        columns = {on_side(column, self.into): column for column in self.pair.key}
+        columns = {column.on(self.into).name: column for column in self.pair.key}
         if set(block.key) != set(columns):
             return []
         by_name = dict(zip(block.key, block.keys, strict=True))
@@ -124,9 +123,9 @@ class _Advance:
 
     def excused(self) -> Iterator[tuple[str, str]]:
         """See above."""
-        rows = _rows(self.table, self.into)
+        rows = self.table.changed(self.into)
         key = [self.pair.columns.index(column) for column in self.pair.key]
-        now = {side: self._forms(_rows(self.table, side).columns, side) for side in SIDES}
+        now = {side: self._forms(self.table.changed(side).columns, side) for side in SIDES}
         for row, written in enumerate(self._of_this_run()):
             if written is None or written.then is None:
                 continue
@@ -147,10 +146,10 @@ class _Advance:
         """
         if not len(self.table.changed_local):
             return
-        other: Side = "remote" if self.holder == "local" else "local"
-        keys = {side: row_keys(self.pair, _rows(self.table, side).columns, side) for side in SIDES}
+        other = other_side(self.holder)
+        keys = {side: row_keys(self.pair, self.table.changed(side).columns, side) for side in SIDES}
         base = {line.row.own: line.row for line in self._lines(keys)}
-        now = self._forms(_rows(self.table, self.holder).columns, self.holder)
+        now = self._forms(self.table.changed(self.holder).columns, self.holder)
         for row, written in enumerate(self._of_this_run()):
             own_key, other_key = keys[self.holder][row], keys[other][row]
             line = base.get(own_key or "")
@@ -184,7 +183,7 @@ class _Advance:
 
     def _of_this_run(self) -> list[_Written | None]:
         """Of each row that differs now: how this run left it; None where it wrote none."""
-        keys = {side: row_keys(self.pair, _rows(self.table, side).columns, side) for side in SIDES}
+        keys = {side: row_keys(self.pair, self.table.changed(side).columns, side) for side in SIDES}
         then = self._then()
         images = self._images()
         found: list[_Written | None] = []
@@ -200,8 +199,8 @@ class _Advance:
         table = self.passed.before[self.table.name]
         found: dict[str | None, Sequence[str | None]] = {}
         for rows in (
-            _rows(table, self.source),
-            table.only_local if self.source == "local" else table.only_remote,
+            table.changed(self.source),
+            table.alone(self.source),
         ):
             if len(rows):
                 keys = row_keys(self.pair, rows.columns, self.source)
@@ -233,7 +232,7 @@ class _Advance:
     def _image_forms(self, block: Block, columns: Sequence[pa.Array]) -> list[list[str | None]]:
         unknown = pa.nulls(len(block))
         by_name = dict(zip(block.columns, columns, strict=True))
-        arrays = [by_name.get(on_side(column, self.into), unknown) for column in self.pair.columns]
+        arrays = [by_name.get(column.on(self.into).name, unknown) for column in self.pair.columns]
         return self._forms(arrays, self.into)
 
     def _forms(self, columns: Sequence[pa.Array], side: Side) -> list[list[str | None]]:
@@ -284,11 +283,6 @@ def _joined(cells: Sequence[str | None]) -> str:
 
 MISSING = "-"
 """What an inserted row held before; equal to no form."""
-SIDES: tuple[Side, Side] = ("local", "remote")
-
-
-def _rows(table: TableDiff, side: Side) -> RowSet:
-    return table.changed_local if side == "local" else table.changed_remote
 
 
 def _keys_of(pair: TablePair, parts: Sequence[RowSet], side: Side) -> set[str | None]:

@@ -39,7 +39,7 @@ from syncnb.syncing.touching import Backlog, backlog_of, come_again, local_keys,
 from syncnb.syncing.uncovered import Parted, lone_columns, parted_of
 from syncnb.syncing.upserting import Upsert, upserted
 from syncnb.syncing.wishes import Direction, Wishes
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, of_side, other_side
 from syncnb.verifying import verify
 from syncnb.watching import to_its_end
 
@@ -130,7 +130,7 @@ def sync_told(local: Store, remote: Store, wishes: "Wishes", direction: Directio
     if direction not in WAYS:
         raise PlanError(f"direction is {direction!r}", hint='write "push", "pull" or "both"')
     side, holder, other = holder_of(local, remote)
-    written = [remote if into == "remote" else local for into in WAYS[direction]]
+    written = [of_side(into, local, remote) for into in WAYS[direction]]
     for store in (holder, *written):
         if not store.writable:
             raise PlanError(
@@ -197,7 +197,7 @@ class _Sync:
 
     @property
     def pair_id(self) -> str:
-        other = self.remote if self.side == "local" else self.local
+        other = of_side(other_side(self.side), self.local, self.remote)
         assert isinstance(other, WritableStore)  # noqa: S101
         return other.identity().id
 
@@ -226,7 +226,7 @@ class _Sync:
 
     def one_way(self, into: Side) -> _Way:
         """Everything in one direction."""
-        target, source = self._store(into), self._store("remote" if into == "local" else "local")
+        target, source = self._store(into), self._store(other_side(into))
         keeper = keeper_for(target, self.wishes.allow)
         number = self._begin(keeper, source.name)
         try:
@@ -388,7 +388,7 @@ class _Sync:
         return found
 
     def _store(self, side: Side) -> WritableStore:
-        store = self.local if side == "local" else self.remote
+        store = of_side(side, self.local, self.remote)
         assert isinstance(store, WritableStore)  # noqa: S101
         return store
 

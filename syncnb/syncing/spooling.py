@@ -13,7 +13,7 @@ from syncnb.changes import TablePair
 from syncnb.comparing.remembering import row_keys, side_forms
 from syncnb.journal import BaseRow
 from syncnb.values.canonical import UNKNOWN, joined
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, other_side, own_first
 
 __all__ = ["Spool", "base_columns", "base_lines"]
 
@@ -85,7 +85,7 @@ class Spool:
 
 def base_columns(pair: TablePair, holder: Side) -> list[str]:
     """The names of the columns that a line of the base has, as the side that keeps it calls them."""
-    return [(column.local if holder == "local" else column.remote).name for column in pair.columns]
+    return [column.on(holder).name for column in pair.columns]
 
 
 def base_lines(
@@ -96,14 +96,13 @@ def base_lines(
     unknown: "np.ndarray[Any, Any]",
 ) -> pa.RecordBatch:
     """Rows of both sides, side by side, as lines of a base; without those that no key names."""
-    own_side, columns = (holder, local if holder == "local" else remote)
-    other_side: Side = "remote" if holder == "local" else "local"
+    columns, others = own_first(holder, local, remote)
     cells = []
     for at, column in enumerate(columns):
-        told = side_forms(pair, at, column, own_side, holder, None)
+        told = side_forms(pair, at, column, holder, holder, None)
         doubtful = unknown[:, at]
         cells.append(pc.if_else(pa.array(doubtful), UNKNOWN, told) if doubtful.any() else told)
-    own = pa.array(row_keys(pair, columns, own_side), pa.string())
-    other = pa.array(row_keys(pair, remote if holder == "local" else local, other_side), pa.string())
+    own = pa.array(row_keys(pair, columns, holder), pa.string())
+    other = pa.array(row_keys(pair, others, other_side(holder)), pa.string())
     batch = pa.RecordBatch.from_arrays([own, other, joined(cells)], schema=SCHEMA)
     return batch.filter(pc.and_(own.is_valid(), other.is_valid()))

@@ -21,7 +21,7 @@ from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.synced import Waiting
 from syncnb.syncing.uncovered import gone, parted_of, unlogged
 from syncnb.values.raw import concat, from_python, to_python
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 if TYPE_CHECKING:
     from syncnb.syncing.running import Wishes
@@ -236,7 +236,7 @@ def _remote_keys(table: TableDiff) -> set[str | None]:
 
 def label_in(table: TableDiff, into: Side) -> str:
     """What that side calls the table."""
-    return table.pair.local.label if into == "local" else table.pair.remote.label
+    return table.pair.on(into).label
 
 
 def _texts(block: Block) -> Iterator[str]:

@@ -11,7 +11,7 @@ from syncnb.schema import fold
 from syncnb.syncing.agreeing import label_of
 from syncnb.syncing.spooling import base_columns
 from syncnb.tracking.checking import Tracked
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side, other_side
 
 __all__ = ["Parted", "gone", "lone_columns", "parted_of", "unlogged"]
 
@@ -51,7 +51,7 @@ def parted_of(found: "Diff | Matched", shapes: Shapes) -> Parted:
 
 def lone_columns(d: Diff, into: Side) -> Iterator[str]:
     """Columns whose values reach nobody: the target has none of that name, and nobody said to leave them out."""
-    source: Side = "local" if into == "remote" else "remote"
+    source = other_side(into)
     for table in d.tables:
         names = [
             each.name for each in table.uncompared if each.what == "column" and each.why == ONLY_IN[source]

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from syncnb.values import arrays
 from syncnb.values.raw import Raw
-from syncnb.values.rules import Rule, Side, Token
+from syncnb.values.rules import Rule, Token
+from syncnb.values.sides import Side
 
 __all__ = ["BytesRule", "UuidRule"]
 

@@ -18,7 +18,8 @@ from syncnb.values.binary import UuidRule
 from syncnb.values.moments import StampRule
 from syncnb.values.numeric import BooleanRule, NumberRule
 from syncnb.values.raw import to_python
-from syncnb.values.rules import Rule, Side, TextRule
+from syncnb.values.rules import Rule, TextRule
+from syncnb.values.sides import Side
 from syncnb.values.stamps import EPOCH
 
 __all__ = ["LONGEST", "UNKNOWN", "forms", "joined", "parted", "shown"]

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from syncnb.values import arrays
 from syncnb.values.raw import MIXED, Raw, to_python
 from syncnb.values.reading import as_text, not_fitting
-from syncnb.values.rules import Answer, Rule, Side, judge
+from syncnb.values.rules import Answer, Rule, judge
+from syncnb.values.sides import Side
 
 __all__ = ["Cells", "Mask", "compare", "frame_column", "sort_keys"]
 

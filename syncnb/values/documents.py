@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from syncnb.values import arrays, numbers
 from syncnb.values.raw import Raw
-from syncnb.values.rules import Rule, Side, TextRule, Token
+from syncnb.values.rules import Rule, TextRule, Token
+from syncnb.values.sides import Side
 
 __all__ = ["ArrayRule", "JsonRule"]
 

@@ -36,7 +36,8 @@ from syncnb.values.hashing import (
 from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
 from syncnb.values.raw import MIXED, to_python
-from syncnb.values.rules import Rule, Side
+from syncnb.values.rules import Rule
+from syncnb.values.sides import Side
 
 __all__ = [
     "FLAGGED",

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from syncnb.values import arrays
 from syncnb.values.raw import Raw
-from syncnb.values.rules import Answer, Rule, Side, Token
+from syncnb.values.rules import Answer, Rule, Token
+from syncnb.values.sides import Side, of_side
 from syncnb.values.stamps import DAY, EPOCH, Clock, Stamp, local_to_instant, parse_clock, parse_stamp
 
 __all__ = ["ClockRule", "IntervalRule", "StampRule"]
@@ -62,7 +63,7 @@ class StampRule(Rule):
 
     def zone(self, side: Side) -> str | None:
         """The declared zone of one side's wall clock."""
-        return self.zone_local if side == "local" else self.zone_remote
+        return of_side(side, self.zone_local, self.zone_remote)
 
     def moment(self, value: Raw, side: Side) -> Stamp | None:
         """The stamp that a value is: an instant where that is known, else a wall clock; None if no stamp."""

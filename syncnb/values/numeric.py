@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from syncnb.values import arrays, numbers
 from syncnb.values.raw import Raw
-from syncnb.values.rules import Rule, Side, Token
+from syncnb.values.rules import Rule, Token
+from syncnb.values.sides import Side
 
 __all__ = ["BooleanRule", "Float4Rule", "NumberRule"]
 

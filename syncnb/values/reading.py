@@ -10,7 +10,8 @@ from syncnb.values import numbers
 from syncnb.values.moments import StampRule
 from syncnb.values.numeric import Float4Rule, NumberRule
 from syncnb.values.raw import BadText, Raw
-from syncnb.values.rules import Answer, Rule, Side
+from syncnb.values.rules import Answer, Rule
+from syncnb.values.sides import Side
 
 __all__ = ["NULL", "as_text", "canonical_text", "not_fitting", "storage_class", "why"]
 

@@ -9,17 +9,17 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncnb.values import arrays, numbers
 from syncnb.values.raw import BadText, Raw
+from syncnb.values.sides import Side
 
 __all__ = ["Answer", "AnyRule", "Rule", "Side", "TextRule", "Token", "judge", "loose"]
 
-Side = Literal["local", "remote"]
 Token: TypeAlias = Hashable
 
 

@@ -12,7 +12,8 @@ from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
 from syncnb.values.numeric import BooleanRule, Float4Rule, NumberRule
 from syncnb.values.raw import BadText, Raw
-from syncnb.values.rules import Rule, Side
+from syncnb.values.rules import Rule
+from syncnb.values.sides import Side, other_side
 from syncnb.values.stamp_text import on_the_wall
 from syncnb.values.stamps import Stamp, local_to_instant, parse_stamp
 
@@ -48,7 +49,7 @@ class Way:
 
     @property
     def other(self) -> Side:
-        return "remote" if self.side == "local" else "local"
+        return other_side(self.side)
 
     @property
     def kind(self) -> Kind:

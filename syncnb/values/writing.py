@@ -15,7 +15,8 @@ from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
 from syncnb.values.numeric import BooleanRule
 from syncnb.values.raw import Raw, from_python, to_python
-from syncnb.values.rules import Answer, Rule, Side, judge
+from syncnb.values.rules import Answer, Rule, judge
+from syncnb.values.sides import Side, own_first
 from syncnb.values.spelling import Refused, Way, short
 from syncnb.values.stamp_text import Style, majority, style_of, style_pattern
 from syncnb.values.writing_at_once import at_once
@@ -115,7 +116,7 @@ def _written(row: int, value: Raw, way: Way, forms: "_Forms") -> tuple[Raw, Prob
                 continue
             if way.rule.same_bytes and type(form) is type(value) and form == value:
                 return form, None
-            pair = (value, form) if way.side == "local" else (form, value)
+            pair = own_first(way.side, value, form)
             answer = judge(way.rule, *pair)
             if answer is Answer.SAME:
                 return form, None

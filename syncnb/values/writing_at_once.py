@@ -17,6 +17,7 @@ from syncnb.values.kinds import Kind
 from syncnb.values.moments import StampRule
 from syncnb.values.numeric import BooleanRule, Float4Rule, NumberRule
 from syncnb.values.raw import MIXED
+from syncnb.values.sides import own_first
 from syncnb.values.spelling import Way
 from syncnb.values.stamp_text import POSTGRES_INSTANT, POSTGRES_WALL, Style
 
@@ -170,7 +171,7 @@ def _stamps(values: pa.Array, way: Way, dialect: str, style: Style | None) -> pa
     text = _written(moments, way, style)
     if text is None:
         return None
-    found = compare(way.rule, *((values, text) if way.side == "local" else (text, values)))
+    found = compare(way.rule, *own_first(way.side, values, text))
     return None if found.differs.any() or found.unknown.any() else text
 
 

@@ -11,6 +11,7 @@ from syncnb.panels.desk.decisions import Decisions, Place, Row
 from syncnb.rendering import Cell, Sheet, frame
 from syncnb.values.raw import to_python
 from syncnb.values.reading import NULL, as_text
+from syncnb.values.sides import other_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ class Conflicts:
         for table in self._desk.diff.tables if self._desk.diff is not None else ():
             if text in self._numbers(table):
                 yield (
-                    (table.pair.local if self._of_desk().drawn.into == "local" else table.pair.remote).label,
+                    table.pair.on(self._of_desk().drawn.into).label,
                     text,
                 )
 
@@ -132,7 +133,7 @@ class Conflicts:
     def _row_lines(self, found: Decisions, place: Place) -> Iterator[tuple[str | None, ...]]:
         row, part, number, block = place.row, place.part, place.number, place.part.block
         edits = found.preview.edits
-        own, other = ("remote", "local") if found.drawn.into == "remote" else ("local", "remote")
+        own, other = found.drawn.into, other_side(found.drawn.into)
         by = found.by if row in edits.decisions or edits.of_row(row) else ""
         reason = edits.reasons.get(row, found.preview.reason_drawn(part, number))
         tail = (found.decision(place), by, reason)

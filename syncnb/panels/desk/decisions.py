@@ -13,6 +13,7 @@ from syncnb.panels.grid.plan_lines import Part
 from syncnb.panels.grid.previews import Preview
 from syncnb.planning import Plan
 from syncnb.values.raw import to_python
+from syncnb.values.sides import other_side
 
 __all__ = ["Decisions", "Place"]
 
@@ -111,7 +112,7 @@ class Decisions:
         """A decision by the side that it takes: `apply` is the other side's row, `keep` the target's own."""
         if decision in (None, "open") or self.drawn.undo_of is not None:
             return decision
-        other = "remote" if self.drawn.into == "local" else "local"
+        other = other_side(self.drawn.into)
         return self.drawn.into if decision == "keep" else other
 
     @property

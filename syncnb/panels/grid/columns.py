@@ -11,7 +11,8 @@ from syncnb.values import arrays
 from syncnb.values.columns import frame_column
 from syncnb.values.raw import to_python
 from syncnb.values.reading import NULL, as_text
-from syncnb.values.rules import Rule, Side
+from syncnb.values.rules import Rule
+from syncnb.values.sides import Side
 
 __all__ = ["Mask", "holding", "sortable", "sorted_by", "texts", "typed"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +15,15 @@ from syncnb.panels.grid.shown import ABSENT, Heading, Line, Shown, shown_all, wh
 from syncnb.panels.grid.view import Rows
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import Raw
-from syncnb.values.rules import Side
+from syncnb.values.sides import Side
 
 __all__ = ["Differences"]
 
 STATES = ("changed", "only local", "only remote", "conflict")
 """As rows come; a conflict is a changed row that may be one thing or two."""
+Part: TypeAlias = Literal["changed"] | Side
+PARTS: tuple[Part, ...] = ("changed", "local", "remote")
+"""The rows as they are stacked: those of both sides, then those of one."""
 NUMBERS = (Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT, Kind.FLOAT4)
 
 
@@ -93,7 +96,7 @@ class Differences:
         if at < 0:
             return [Shown(self._state(int(row))) for row in rows]
         cells = [ABSENT] * len(rows)
-        for state, (there, mark) in enumerate((("changed", ""), ("local", "l"), ("remote", "r"))):
+        for state, (there, mark) in enumerate(zip(PARTS, ("", "l", "r"), strict=True)):
             places = np.flatnonzero(states == state)
             values = self._rowset(there, side)
             if not len(places) or values is None:
@@ -113,19 +116,17 @@ class Differences:
             return ""
         return "d" if side is not None and self.diff.differs[row, at] else "s"
 
-    def _rowset(self, state: str, side: Side | None) -> RowSet | None:
+    def _rowset(self, state: Part, side: Side | None) -> RowSet | None:
         """The rows of a state as one side has them; None where that side has none such."""
         diff = self.diff
         if state == "changed":
-            return diff.changed_remote if side == "remote" else diff.changed_local
-        if side not in (None, state):
-            return None
-        return diff.only_local if state == "local" else diff.only_remote
+            return diff.changed(side or "local")
+        return diff.alone(state) if side in (None, state) else None
 
     def _parts(self, at: int, side: Side | None) -> list[tuple[pa.Array, Side]]:
         """A column over all rows, in three parts; NULL where a side has no such row."""
         parts: list[tuple[pa.Array, Side]] = []
-        for state, size in zip(("changed", "local", "remote"), self.sizes, strict=True):
+        for state, size in zip(PARTS, self.sizes, strict=True):
             rows = self._rowset(state, side)
             there = rows is not None and bool(rows.columns)
             array = rows.columns[at] if rows is not None and there else pa.nulls(size)
@@ -145,7 +146,7 @@ class Differences:
             return np.array(found, dtype=np.bool_)[self._states]
         rule = self.diff.pair.columns[column].rule
         masks = [holding(array, text, rule) for array, _ in self._parts(column, side)]
-        for state, mask in zip(("changed", "local", "remote"), masks, strict=True):
+        for state, mask in zip(PARTS, masks, strict=True):
             if self._rowset(state, side) is None:
                 mask[:] = False  # no row is not NULL
         return np.concatenate(masks)
