@@ -12,7 +12,8 @@ import syncnb as sn
 
 HOME = Path(sn.__file__).parent
 ROOMS = (
-    "errors", "clock", "failpoints", "watching", "compiled", "rendering", "schema", "values", "filters", "changes", "steps", "stores", "connecting",
+    "errors", "clock", "failpoints", "filing", "watching", "compiled", "rendering", "schema", "values", "filters", "changes", "steps", "stores",
+    "connecting",
     "journal", "matching",
     "comparing", "resolving", "planning", "migrating", "applying", "verifying", "diagnosing", "tracking", "replacing", "syncing",
     "panels", "runbooks", "embedded", "examples", "cli", "__main__",

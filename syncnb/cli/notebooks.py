@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -10,6 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from syncnb.errors import SyncnbError
+from syncnb.filing import writing_whole
 
 __all__ = ["Copies", "copy_notebooks", "shipped"]
 
@@ -72,10 +72,13 @@ def _copied(files: Mapping[str, bytes], folder: Path) -> Copies:
         state = _state(folder / name, content, record.get(name))
         found[state].append(name)
         if state in ("fresh", "updated"):
-            _write(folder / name, content)
+            # A copy that was cut short must not be taken for a file that somebody changed.
+            with writing_whole(folder / name) as file:
+                file.write(content)
         if state != "kept":
             record[name] = _sum(content)
-    _write(folder / RECORD, json.dumps(record, indent=1).encode())
+    with writing_whole(folder / RECORD) as file:
+        file.write(json.dumps(record, indent=1).encode())
     return Copies(**{state: tuple(names) for state, names in found.items()})
 
 
@@ -94,13 +97,6 @@ def _record(path: Path) -> dict[str, object]:
     except (OSError, ValueError):
         return {}  # then whatever differs counts as changed by somebody
     return told if isinstance(told, dict) else {}
-
-
-def _write(path: Path, content: bytes) -> None:
-    # A copy that was cut short must not be taken for a file that somebody changed.
-    whole = path.with_name(f"{path.name}.new")
-    whole.write_bytes(content)
-    os.replace(whole, path)
 
 
 def _sum(content: bytes) -> str:

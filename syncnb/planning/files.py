@@ -1,6 +1,5 @@
 """Plans as files: canonical JSON with a hash over all of it. One changed byte, and it is refused."""
 
-import os
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from syncnb.errors import PlanError
+from syncnb.filing import writing_whole
 from syncnb.schema import Column
 from syncnb.steps import Block, Clash, Contest, Cut, Hazard, IdMap, Skipped, Stage, Step
 from syncnb.steps.codec import canonical, decode_columns, digest, encode_columns, parse
@@ -33,13 +33,9 @@ def save(plan: "Plan", path: str | Path, *, values: bool) -> Path:
     content = _content(saved)
     data = canonical({**content, "hash": digest(content)}) + b"\n"
     path = Path(path)
-    part = path.with_name(f".{path.name}.part")
     try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with writing_whole(path, private=True, lasting=True) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
         raise PlanError(
             f"cannot write {path.name}: {error.strerror}", hint="check the folder and its space"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncnb.errors import PlanError
+from syncnb.filing import writing_whole
 from syncnb.planning.staged import stage_lines
 from syncnb.steps import Block, Stage, Step
 from syncnb.stores.altering import statements
@@ -50,7 +51,8 @@ def _check(plan: "Plan") -> None:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        with writing_whole(path) as file:  # half a migration is a migration too
+            file.write(text.encode())
     except OSError as error:
         raise PlanError(f"cannot write {path.name}: {error.strerror}", hint="check the folder") from None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from syncnb.errors import WriteError
+from syncnb.filing import writing_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,17 +44,13 @@ def save_csv(frame: "pd.DataFrame", path: "str | os.PathLike[str]") -> int:
         [column for column, _ in guarded], names=[name[0].as_py() for name, _ in names]
     )
     target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with writing_whole(target) as file:
             file.write(BOM)
             csv.write_csv(table, file)
-        part.replace(target)
     except OSError as error:
         hint = "check the folder, and the right to write there"
         raise WriteError(f"{target} cannot be written: {error.strerror or error}", hint=hint) from None
-    finally:
-        part.unlink(missing_ok=True)
     return sum(cells for _, cells in guarded + names)
 
 
