@@ -457,6 +457,32 @@ def test_a_column_that_the_target_computes_is_told(bench: Workbench) -> None:
     assert "sums: 1 row that only the target has is kept" in done.notes, "deletes=True is no word of a sync"
 
 
+KEPT = "1 row that only the target has is kept"
+INHERITED = "tables that inherit may hold more columns"
+
+
+def test_why_rows_of_the_target_are_kept_is_told_in_the_words_of_who_asks(bench: Workbench) -> None:
+    """Alone and with other reasons: `deletes=` is a word of a plan, and none of a sync."""
+    table = "CREATE TABLE {} (id INTEGER PRIMARY KEY, v VARCHAR(9))"
+    sides = made(bench, PAIRS["PostgreSQL"], [])
+    run(sides.local, [table.format("plain"), table.format("parent")])
+    run(
+        sides.remote,
+        [table.format("plain"), table.format("parent"), "CREATE TABLE child (more TEXT) INHERITS (parent)"],
+    )
+    run(sides.remote, ["INSERT INTO plain VALUES (7, 'x')", "INSERT INTO parent VALUES (7, 'x')"])
+    tables = ["plain", "parent"]
+    d = sn.diff(sides.local, sides.remote, tables)
+    assert list(sn.plan(d, into=sides.remote).notes) == [
+        f"plain: {KEPT}: deletes=True would delete them",
+        f"parent: {KEPT}: deletes=True would delete them; {INHERITED}",
+    ]
+    assert list(sn.plan(d, into=sides.remote, deletes=True).notes) == [f"parent: {KEPT}: {INHERITED}"]
+    for allow in ((), ("deletes",)):
+        notes = push(sides, tables=tables, allow=allow).notes
+        assert [note for note in notes if KEPT in note] == [f"plain: {KEPT}", f"parent: {KEPT}: {INHERITED}"]
+
+
 BAD_CALLS = {
     "another direction": ({"direction": "up"}, "direction is 'up'"),
     "a hazard that is none": ({"allow": ("everything",)}, "there is no hazard 'everything'"),

@@ -14,6 +14,7 @@ from syncnb.planning.choosing import key_said
 from syncnb.planning.fates import Fates
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import journal_notes
+from syncnb.planning.losses import HOW_TO_DELETE
 from syncnb.planning.plans import Plan
 from syncnb.planning.rekeying import Collisions, Rekeying, check_collisions
 from syncnb.planning.sides import greatest, identity_of, present_schema, side_of
@@ -26,7 +27,7 @@ from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
 from syncnb.values.sides import Side, of_side, other_side
 
-__all__ = ["plan"]
+__all__ = ["plan", "plan_told"]
 
 
 @one_conversation
@@ -63,6 +64,26 @@ def plan(
     Reads the target's catalogue and looks up single rows, writes nothing. Raises PlanError where the tables
     have changed since the diff.
     """
+    return plan_told(
+        d, into=into, resolve=resolve, deletes=deletes, collisions=collisions, ask=ask,
+        how_to_delete=HOW_TO_DELETE,
+    )  # fmt: skip
+
+
+def plan_told(
+    d: Diff,
+    *,
+    into: Store,
+    resolve: Policy,
+    deletes: bool | None,
+    collisions: Collisions,
+    ask: Mapping[str, Sequence[Any]] | None = None,
+    how_to_delete: str,
+) -> Plan:
+    """The same for whoever asks. how_to_delete: by which of their own words rows would go that only the target has.
+
+    Empty where they have no such word: then the plan's notes offer none.
+    """
     side = side_of(d, into)
     if side == "local" and any(table.pair.touch for table in d.tables):
         raise PlanError("touch= names columns of remote", hint="plan into remote, or diff without touch=")
@@ -78,7 +99,7 @@ def plan(
     )
     drawn = list(_drawn(d, side, schema, into, rekeying, fates, _asked(d, ask)))
     for drawing in drawn:
-        drawing.draw(resolve, deletes=deletes)
+        drawing.draw(resolve, deletes=deletes, how_to_delete=how_to_delete)
     if _payload(d, source) is not None:
         vet(drawn, schema, into)
     drawn.sort(key=lambda drawing: d.tables.index(drawing.diff))

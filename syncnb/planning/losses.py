@@ -29,8 +29,8 @@ __all__ = [
 Row = tuple[str, str]
 
 ASKED = "left for a person to decide"
-HOW_TO_DELETE = "deletes=True would delete them"
-"""What a plan says of rows that only the target has, and that it keeps."""
+HOW_TO_DELETE = "deletes=True"
+"""By which word of `plan` rows go that only the target has, and that are kept."""
 
 
 def clashes_of(diff: TableDiff, side: Side, table: str) -> Iterator[Clash]:

@@ -20,7 +20,6 @@ from syncnb.planning.filling import filled_by_database, filler
 from syncnb.planning.hazards import counted, hazards_of
 from syncnb.planning.losses import (
     ASKED,
-    HOW_TO_DELETE,
     arriving_cells,
     clashes_of,
     computed_notes,
@@ -86,14 +85,14 @@ class Drawing:
         """Whether the plan writes this table, or may after a person's decision."""
         return bool(self.blocks or self.undecided)
 
-    def draw(self, policy: Policy, *, deletes: bool | None) -> None:
+    def draw(self, policy: Policy, *, deletes: bool | None, how_to_delete: str) -> None:
         """Decide every differing row: a block, an open row or a note."""
         if not self.diff.pair.key:
             self._leave("a table without a key: no single row can be named")
             return
         self._updates(policy)
         self._inserts()
-        self._deletes(deletes=deletes)
+        self._deletes(deletes=deletes, how=how_to_delete)
         for key, why in unplaced(self.diff, self.payload, self.source) if self.payload else ():
             self.open.append(OpenRow(self.table.label, key, why))
         if self.touching is not None:
@@ -123,7 +122,7 @@ class Drawing:
         later = [block for block in self.undecided if block.verb == "insert"]
         self.rekeying.forget(self.diff, [*later, *(block for block, _ in found.left)])
 
-    def _deletes(self, *, deletes: bool | None) -> None:
+    def _deletes(self, *, deletes: bool | None, how: str) -> None:
         rows, standing = self.diff.alone(self.side), self.fates.of(self.diff, self.side)
         self._asked_of(rows, range(len(rows)))
         if not len(rows):
@@ -131,17 +130,20 @@ class Drawing:
         self._clashing(rows, standing)
         for at in standing.rows(Fate.OPEN):
             self._open(rows, at, standing.whys[at], "delete")
-        self._delete(rows, standing.rows(Fate.NEW), f"only in {self.side}", told=bool(deletes))
+        self._delete(rows, standing.rows(Fate.NEW), f"only in {self.side}", kept=None if deletes else how)
         known = standing.rows(Fate.GONE, Fate.LOST)
-        self._delete(rows, known, [standing.whys[at] for at in known], told=deletes is not False)
+        self._delete(rows, known, [standing.whys[at] for at in known], kept=how if deletes is False else None)
 
-    def _delete(self, rows: RowSet, which: Sequence[int], why: str | list[str], *, told: bool) -> None:
-        """Delete these rows of the target, unless something speaks against it; then a note says what."""
+    def _delete(self, rows: RowSet, which: Sequence[int], why: str | list[str], *, kept: str | None) -> None:
+        """Delete these rows of the target, unless something speaks against it; then a note says what.
+
+        kept: where nobody told to delete them, by which word that is told; else None.
+        """
         if not which:
             return
         source = self.diff.pair.on(self.source)
         against = (
-            "" if told else HOW_TO_DELETE,
+            f"{kept} would delete them" if kept else "",
             "row-level security may hide them in the source" if source.row_security else "",
             "tables that inherit may hold more columns" if "HAS CHILDREN" in self.table.options else "",
             ""
@@ -149,8 +151,9 @@ class Drawing:
             else "this role cannot read all columns of them",
         )
         reasons = "; ".join(filter(None, against))
-        if reasons:
-            self.notes.append(f"{self.table.label}: {only_there(len(which))} kept: {reasons}")
+        if reasons or kept is not None:
+            told = f"{self.table.label}: {only_there(len(which))} kept"
+            self.notes.append(f"{told}: {reasons}" if reasons else told)
             return
         columns = [at for at in range(len(self._columns)) if self._writable(at)]
         asked = self._asked_of(rows, which)

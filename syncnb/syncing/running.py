@@ -22,8 +22,8 @@ from syncnb.connecting import connect, zones
 from syncnb.errors import PlanError
 from syncnb.failpoints import reach
 from syncnb.matching import Told
-from syncnb.planning import Plan, plan
-from syncnb.planning.losses import HOW_TO_DELETE
+from syncnb.planning import Plan
+from syncnb.planning.drawing import plan_told
 from syncnb.planning.rekeying import Collisions
 from syncnb.resolving import Policy
 from syncnb.steps import Block, Proof, Report
@@ -273,9 +273,9 @@ class _Sync:
         )  # fmt: skip
 
     def _plan(self, d: Diff, target: Store) -> Plan:
-        return plan(
+        return plan_told(
             d, into=target, resolve=self.wishes.resolve, collisions=self.wishes.collisions,
-            deletes=None if "deletes" in self.wishes.allow else False,
+            deletes=None if "deletes" in self.wishes.allow else False, how_to_delete="",
         )  # fmt: skip
 
     def _apply(
@@ -359,10 +359,7 @@ class _Sync:
             if not self.again:
                 journal.mark(book.sql, self._placeholder(self.lease.sync), STAGE, number)
             book.commit()
-        notes = [*self.backlog.notes(into), *self._parted(d).notes(), *lone_columns(d, into)]
-        notes += [
-            note.removesuffix(f": {HOW_TO_DELETE}") for note in drawn.notes
-        ]  # which a sync does not take
+        notes = [*self.backlog.notes(into), *self._parted(d).notes(), *lone_columns(d, into), *drawn.notes]
         return _Way(number, records, len(fresh), waiting, left, report, proof, tuple(dict.fromkeys(notes)))
 
     def _begin(self, keeper: Keeper, source: str) -> int:
