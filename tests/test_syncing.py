@@ -425,6 +425,12 @@ def test_what_no_log_covers_is_compared_or_told(bench: Workbench) -> None:
     ]
     assert (done.records, done.backlog, read(sides.remote, "SELECT v FROM first")) == (1, 1, [("d",)])
     assert push(sides, tables="first"), "told so, the others are synced without it"
+    sn.untrack(sides.local)
+    for direction in ("both", "pull"):
+        notes = push(sides, direction=direction, resolve=sn.take_local).notes
+        assert [note[:42] for note in notes if "is not synced" in note] == [
+            "second is not synced: remote has no table "
+        ]
 
 
 def test_a_table_of_another_schema(bench: Workbench) -> None:

@@ -52,7 +52,8 @@ def run(argv: Sequence[str]) -> int:
     policy, collisions = policy_from(options.resolve), collisions_from(options.collisions)
     local, remote, told, schemas, progress = sides_of(options, writable=(True, True))
 
-    from syncnb.syncing.running import Wishes, sync_told
+    from syncnb.syncing.verb import sync_told
+    from syncnb.syncing.wishes import Wishes
 
     wishes = Wishes(
         told,

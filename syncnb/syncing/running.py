@@ -1,168 +1,47 @@
-"""The verb `sync`: one unattended run, from what is pending to what both sides agree on.
+"""One sync of two databases, while it runs: each way compared, planned, applied, verified, and kept as agreed.
 
 lease ─► pending or all ─► diff ─► plan ─► apply (target, marker) ─► verify ─► base, acknowledgement ─► history
                                            └─ killed here: the next run finds the marker, and does the rest
 """
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any, Literal
 
 from syncnb import journal
 from syncnb.applying import apply_within
-from syncnb.applying.calling import caller_of, failed
+from syncnb.applying.calling import failed
 from syncnb.applying.keeping import STAGE, Keeper, keeper_for
 from syncnb.changes import Diff, TablePair
 from syncnb.comparing.diffing import diff_told
 from syncnb.comparing.remembering import TableBase
 from syncnb.comparing.selecting import Keys, told_names
-from syncnb.connecting import connect, zones
-from syncnb.errors import PlanError
 from syncnb.failpoints import reach
-from syncnb.matching import Told
 from syncnb.planning import Plan
 from syncnb.planning.drawing import plan_told
-from syncnb.planning.rekeying import Collisions
-from syncnb.resolving import Policy
 from syncnb.steps import Block, Proof, Report
-from syncnb.stores.conversation import one_conversation
 from syncnb.stores.port import Store, WritableStore
-from syncnb.syncing.agreeing import holder_of, keep, label_of
+from syncnb.syncing.agreeing import keep, label_of
 from syncnb.syncing.counting import unforeseen
-from syncnb.syncing.leasing import Lease, leased
+from syncnb.syncing.leasing import Lease
 from syncnb.syncing.passing import Passed, advance, excused
 from syncnb.syncing.spooling import Spool
-from syncnb.syncing.synced import Synced, Waiting
+from syncnb.syncing.synced import Waiting
 from syncnb.syncing.touching import Backlog, backlog_of, come_again, local_keys, waiting_rows
-from syncnb.syncing.uncovered import Parted, lone_columns, parted_of
-from syncnb.syncing.upserting import Upsert, upserted
-from syncnb.syncing.wishes import Direction, Wishes
+from syncnb.syncing.uncovered import Parted, Shapes, lone_columns, parted_of
+from syncnb.syncing.wishes import Wishes
 from syncnb.values.sides import Side, of_side, other_side
 from syncnb.verifying import verify
 from syncnb.watching import to_its_end
 
-__all__ = ["Wishes", "sync", "sync_told"]
-
-log = logging.getLogger("syncnb")
-DAY = timedelta(days=1)
-
-
-@one_conversation
-def sync(
-    local: Any,
-    remote: Store,
-    tables: "str | Iterable[str] | Mapping[str, str] | None" = None,
-    *,
-    direction: Direction = "push",
-    resolve: Policy = None,
-    collisions: Collisions = None,
-    timezone: "str | Mapping[str, str] | None" = None,
-    source: str | None = None,
-    history_table: str | None = None,
-    rest: bool = False,
-    deletes: bool = False,
-    audit_every: timedelta = DAY,
-    allow: Sequence[str] = (),
-    caller: str | None = None,
-    approved_by: str | None = None,
-    progress: bool | None = None,
-    schemas: Sequence[str] | None = None,
-    **told: Any,
-) -> Synced:
-    """Pass on what changed, unattended: compared, planned, applied, verified, and kept as agreed by both.
-
-    direction: `push` writes what changed in local into remote, `pull` the other way, `both` first one, then the
-        other. A pull compares everything.
-    resolve, collisions: who wins where both sides changed a row since they agreed, and what becomes of ids that
-        are two things, as `sn.plan` takes them. timezone: the zone of naive stamps of both, where their stores
-        tell none. With these a run needs nobody; what they do not decide stays open, is told, and comes again.
-    source: where a push reads what is pending: what `sn.track` captures, by itself where something is tracked,
-        or the name of a queue such as `sync_tracking`. Where it may lack something, at the first time, and when
-        `audit_every` has passed since, everything is compared.
-    allow: hazards that are permitted, as for `sn.apply`. Without `deletes` no row is deleted: what one side
-        deleted stays pending.
-    caller: who runs it, by default the calling function and its thread. tables, schemas, and key, columns,
-        ignore, tolerance, ids, touch: as `sn.diff` takes them.
-
-    Where local is no database but a payload (a frame, rows as dicts, `{table: rows}`, a file of tables), it is an
-    upsert, all tables or none: rows that remote lacks are inserted, those that differ are updated, what the payload
-    does not have is left alone. source: what the history calls it. resolve: by default the payload wins. history_table: a
-    table such as `integration_sync_history` that is kept in step. rest: where rows cannot be written, write the
-    others; by default nothing is. deletes: the payload is all there is, and what it lacks is deleted; that is a
-    hazard to allow.
-
-    A run that was killed is taken up by the next one: what was committed is not written again. Raises PlanError
-    where another sync of the two is going on, or a hazard was not allowed; what `diff` and `apply` raise.
-    """
-    local = local if isinstance(local, Store) else connect(local)
-    here, there = _in_zone(local, timezone), _in_zone(remote, timezone)
-    wishes = Wishes(
-        Told(tables=tables, **told),
-        resolve,
-        collisions,
-        tuple(allow),
-        approved_by,
-        source,
-        audit_every,
-        progress,
-        schemas,
-    )
-    if here.dialect == "frame":
-        upsert = Upsert(history_table, rest=rest, deletes=deletes)
-        return upserted(here, there, wishes, upsert, direction, caller_of(caller))
-    if told.get("where") is not None:
-        raise PlanError(
-            "what two databases agree on is kept for whole tables",
-            hint="where= is for sn.diff, and for payloads",
-        )
-    if history_table or rest or deletes or told.get("touch"):
-        raise PlanError(
-            "touch=, history_table=, rest= and deletes= are for a payload",
-            hint='between databases allow=("deletes",) permits deletes, and rows that cannot be written stay open',
-        )
-    return sync_told(here, there, wishes, direction, caller_of(caller))
-
-
-def sync_told(local: Store, remote: Store, wishes: "Wishes", direction: Direction, caller: str) -> Synced:
-    """The same, with all that was told in one value."""
-    if direction not in WAYS:
-        raise PlanError(f"direction is {direction!r}", hint='write "push", "pull" or "both"')
-    side, holder, other = holder_of(local, remote)
-    written = [of_side(into, local, remote) for into in WAYS[direction]]
-    for store in (holder, *written):
-        if not store.writable:
-            raise PlanError(
-                f"{store.name} is written by this sync, and was opened to be read",
-                hint="connect(..., writable=True) permits writing",
-            )
-    for store in {id(store): store for store in (holder, *written)}.values():
-        if store.dialect == "sqlite" and isinstance(store, WritableStore):
-            with store.writing():
-                pass  # what a killed writer left half done is rolled back; who only reads could not open the file
-    with leased(holder, other.identity().id, _identity(written[0]), caller) as lease:
-        run = _Sync(local, remote, side, lease, wishes, caller)
-        for begun in lease.owed:
-            run.settle(begun)
-        found = [run.one_way(into) for into in WAYS[direction]]
-        run.end()
-    done = _summed(found, direction, caller)
-    log.info("%s", done.line)
-    return done
-
-
-def _identity(store: Store) -> str:
-    return store.identity().id if isinstance(store, WritableStore) else ""
-
+__all__ = ["Sync", "Way"]
 
 RESTORED = "what both agreed on is older than their last sync: the file was restored or made anew"
 NOTHING = "it ended without an answer; nothing was written"
-WAYS: Mapping[str, tuple[Side, ...]] = {"push": ("remote",), "pull": ("local",), "both": ("remote", "local")}
 
 
 @dataclass(frozen=True)
-class _Way:
+class Way:
     """What became of one direction."""
 
     number: int
@@ -176,7 +55,7 @@ class _Way:
 
 
 @dataclass
-class _Sync:
+class Sync:
     """One sync, while it runs."""
 
     local: Store
@@ -187,6 +66,8 @@ class _Sync:
     wishes: Wishes
     caller: str
     backlog: Backlog = field(default_factory=Backlog)
+    shapes: Shapes | None = None
+    """What both agreed on, as it was read first; None until somebody has to know."""
     audited: int = 0
     """Whether a push compared everything, and whether it left open what no log brings again."""
     mark: str | None = None
@@ -224,7 +105,7 @@ class _Sync:
                 journal.end_sync(writer.sql, begun.sync)
                 writer.commit()
 
-    def one_way(self, into: Side) -> _Way:
+    def one_way(self, into: Side) -> Way:
         """Everything in one direction."""
         target, source = self._store(into), self._store(other_side(into))
         keeper = keeper_for(target, self.wishes.allow)
@@ -238,10 +119,11 @@ class _Sync:
                 failed(keeper, number, problem)
             raise
 
-    def _passed(self, into: Side, target: WritableStore, keeper: Keeper, number: int) -> _Way:
+    def _passed(self, into: Side, target: WritableStore, keeper: Keeper, number: int) -> Way:
         push = into == "remote"
         if push:
             self.backlog = backlog_of(self.local, self.remote, self.wishes, self.lease.holder, self.pair_id)
+            self.shapes = self.backlog.shapes
             if self.again:
                 self.backlog = replace(self.backlog, whole=True, why=RESTORED)
         only = self.backlog.keys if push and not self.backlog.whole else None
@@ -323,12 +205,16 @@ class _Sync:
             return {line.local: line.remote for line in base.lines(names, ())} if base is not None else {}
 
     def _parted(self, d: Diff) -> Parted:
-        """Tables on which both had agreed, and that only one has by now."""
+        """Tables on which both had agreed, and that only one has by now.
+
+        Of these a sync writes nothing, so what was known of them when it began is known still.
+        """
         if not (d.unmatched_local or d.unmatched_remote):
             return Parted()
-        with journal.journal_connection(self.lease.holder) as connection:
-            shapes = journal.shapes_of(connection, self.pair_id) if connection is not None else {}
-        return parted_of(d, shapes)
+        if self.shapes is None:
+            with journal.journal_connection(self.lease.holder) as connection:
+                self.shapes = journal.shapes_of(connection, self.pair_id) if connection is not None else {}
+        return parted_of(d, self.shapes)
 
     def end(self) -> None:
         """Say in the journal of the base that it is over."""
@@ -340,7 +226,7 @@ class _Sync:
     def _told(
         self, into: Side, keeper: Keeper, number: int, d: Diff, drawn: Plan, report: Report,
         proof: Proof | None, waiting: tuple[Waiting, ...], done: Sequence[Any],
-    ) -> _Way:  # fmt: skip
+    ) -> Way:  # fmt: skip
         """The last word on it, in the journal and for the person."""
         left = self.backlog.without(done) if into == "remote" else Backlog()
         logged = self.backlog.pending is not None and into == "remote"
@@ -360,7 +246,7 @@ class _Sync:
                 journal.mark(book.sql, self._placeholder(self.lease.sync), STAGE, number)
             book.commit()
         notes = [*self.backlog.notes(into), *self._parted(d).notes(), *lone_columns(d, into), *drawn.notes]
-        return _Way(number, records, len(fresh), waiting, left, report, proof, tuple(dict.fromkeys(notes)))
+        return Way(number, records, len(fresh), waiting, left, report, proof, tuple(dict.fromkeys(notes)))
 
     def _begin(self, keeper: Keeper, source: str) -> int:
         with keeper.books.writing() as book:
@@ -391,27 +277,3 @@ class _Sync:
 
     def _side_of(self, identity: str) -> Side:
         return "local" if self._store("local").identity().id == identity else "remote"
-
-
-def _in_zone(store: Store, timezone: "str | Mapping[str, str] | None") -> Store:
-    """The store with the zone that is told for stamps of which it knows none."""
-    told = zones.normal(timezone)
-    return replace(store, timezone={**told, **store.timezone}) if told else store  # type: ignore[type-var]
-
-
-def _summed(found: Sequence[_Way], direction: Direction, caller: str) -> Synced:
-    backlogs = [way.backlog for way in found if len(way.backlog)]
-    since = [each.since for each in backlogs if each.since is not None]
-    return Synced(
-        number=found[0].number,
-        direction=direction,
-        caller=caller,
-        records=sum(way.records for way in found),
-        resolved=sum(way.resolved for way in found),
-        open=tuple(dict.fromkeys(row for way in found for row in way.open)),
-        backlog=sum(map(len, backlogs)),
-        backlog_since=min(since) if since else None,
-        reports=tuple(way.report for way in found),
-        proofs=tuple(way.proof for way in found if way.proof is not None),
-        notes=tuple(dict.fromkeys(note for way in found for note in way.notes)),
-    )

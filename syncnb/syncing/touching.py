@@ -19,12 +19,12 @@ from syncnb.planning.previewing import key_of
 from syncnb.steps import Block, Report
 from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.synced import Waiting
-from syncnb.syncing.uncovered import gone, parted_of, unlogged
+from syncnb.syncing.uncovered import Shapes, gone, parted_of, unlogged
 from syncnb.values.raw import concat, from_python, to_python
 from syncnb.values.sides import Side
 
 if TYPE_CHECKING:
-    from syncnb.syncing.running import Wishes
+    from syncnb.syncing.wishes import Wishes
     from syncnb.tracking import Mark, Pending, Touched
 
 Partners: TypeAlias = Callable[[TablePair, set[str | None]], Mapping[str | None, str]]
@@ -45,6 +45,8 @@ class Backlog:
     """Why everything is compared."""
     parted: frozenset[str] = frozenset()
     """Tables of pending rows on which both sides had agreed, and that remote has no longer."""
+    shapes: Shapes | None = None
+    """What both had agreed on when this was found; None where nobody had to know."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -107,7 +109,7 @@ def backlog_of(local: Store, remote: Store, wishes: "Wishes", holder: WritableSt
         else f"{odd[0].name} is tracked by another key than it is compared by" if odd
         else unlogged(pairs, logged, shapes, audit)
     )  # fmt: skip
-    return Backlog(found, rows, keys, bool(why), why, parted)
+    return Backlog(found, rows, keys, bool(why), why, parted, shapes)
 
 
 def come_again(waiting: Iterable[Waiting], left: Backlog, pairs: Iterable[TablePair]) -> bool:

@@ -13,9 +13,10 @@ from syncnb.syncing.spooling import base_columns
 from syncnb.tracking.checking import Tracked
 from syncnb.values.sides import Side, other_side
 
-__all__ = ["Parted", "gone", "lone_columns", "parted_of", "unlogged"]
+__all__ = ["Parted", "Shapes", "gone", "lone_columns", "parted_of", "unlogged"]
 
 Shapes = Mapping[str, Sequence[Shape]]
+"""By table: which columns both sides agreed on, and when."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def test_killed_before_commit(place: Place) -> object:
 @fault(
     2,
     without={
-        "syncnb.syncing.running._Sync.settle": edited("advance(writer.sql, self.pair_id, passed, {})", "pass")
+        "syncnb.syncing.running.Sync.settle": edited("advance(writer.sql, self.pair_id, passed, {})", "pass")
     },
     good=([1, 5], "pushed 1", "agreed, nobody asked"),
     harm=([1, 5], "pushed 0", "a conflict"),

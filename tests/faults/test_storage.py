@@ -106,10 +106,10 @@ def test_sqlite_is_busy(place: Place, monkeypatch: pytest.MonkeyPatch) -> object
     19,
     without={
         "syncnb.tracking.reading.gaps": lambda *_: (),
-        "syncnb.syncing.running._Sync._begin": edited(
+        "syncnb.syncing.running.Sync._begin": edited(
             "journal.marker(book.sql, self._placeholder(self.lease.sync), STAGE) is not None", "False"
         ),
-        "syncnb.syncing.running._Sync._told": edited("if not self.again:", "if False:"),
+        "syncnb.syncing.running.Sync._told": edited("if not self.again:", "if False:"),
     },
     good=["it is a copy, or was restored", "the file was restored or made anew", "the last sync alone"],
     harm=["the last sync alone"] * 3,

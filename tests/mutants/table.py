@@ -94,7 +94,7 @@ GUARDS = (
     ),
     Mutant(
         "rows are deleted that nobody asked to delete",
-        (("syncnb/planning/table_drawing.py", 'f"only in {self.side}", told=bool(deletes))', 'f"only in {self.side}", told=True)'),),
+        (("syncnb/planning/table_drawing.py", 'f"only in {self.side}", kept=None if deletes else how)', 'f"only in {self.side}", kept=None)'),),
         (f"{REPAIR}::TestRefusals::test_no_side_wins_by_default[sqlite]",),
         "('delete', 1)",
     ),
