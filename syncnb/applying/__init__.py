@@ -1,5 +1,5 @@
 """The only writer of user tables: guarded, journaled, all or nothing."""
 
-from syncnb.applying.running import apply, apply_within
+from syncnb.applying.verb import apply, apply_within
 
 __all__ = ["apply", "apply_within"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from syncnb.planning.admitting import Admitted
 from syncnb.planning.beside import with_beside
 from syncnb.planning.doubles import unplaced
 from syncnb.planning.fates import Fates, Standing
-from syncnb.planning.filling import filled_by_database, filler
+from syncnb.planning.filling import filler
+from syncnb.planning.forming import Forming
 from syncnb.planning.hazards import counted, hazards_of
 from syncnb.planning.losses import (
     ASKED,
@@ -26,19 +28,18 @@ from syncnb.planning.losses import (
     one_reason,
     only_there,
 )
-from syncnb.planning.parts import alike, or_else
+from syncnb.planning.parts import alike
 from syncnb.planning.plans import OpenRow
 from syncnb.planning.previewing import key_of
 from syncnb.planning.rekeying import RENAME, Rekeying
 from syncnb.planning.touching import Touching
 from syncnb.planning.whole_rows import rest_of_rows
 from syncnb.resolving import Decisions, Fate, Policy, decide
-from syncnb.schema import Column, Schema, Table
+from syncnb.schema import Schema, Table
 from syncnb.steps import Block, Clash, Hazard, Verb
 from syncnb.stores.port import Store
-from syncnb.values.raw import concat, to_python
+from syncnb.values.raw import to_python
 from syncnb.values.sides import Side, of_side, other_side
-from syncnb.values.writing import write_column
 
 __all__ = ["Drawing"]
 
@@ -68,11 +69,16 @@ class Drawing:
     open: list[OpenRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     clashes: list[Clash] = field(default_factory=list)
-    lossy: dict[str, int] = field(default_factory=dict)
 
     @property
     def source(self) -> Side:
         return other_side(self.side)
+
+    @cached_property
+    def forming(self) -> Forming:
+        """What makes blocks of rows."""
+        outside = self.payload is not None
+        return Forming(self.diff, self.side, self.table, self.into.dialect, self.rekeying, outside)
 
     @property
     def rows(self) -> int:
@@ -155,7 +161,7 @@ class Drawing:
             told = f"{self.table.label}: {only_there(len(which))} kept"
             self.notes.append(f"{told}: {reasons}" if reasons else told)
             return
-        columns = [at for at in range(len(self._columns)) if self._writable(at)]
+        columns = self.forming.writable
         asked = self._asked_of(rows, which)
         for at in asked:
             self._open(rows, at, ASKED, "delete")
@@ -206,7 +212,7 @@ class Drawing:
 
     def all_hazards(self, schema: Schema) -> Iterator[Hazard]:
         """Hazards of the values, then of the table."""
-        for column, rows in self.lossy.items():
+        for column, rows in self.forming.lossy.items():
             yield Hazard(
                 "lossy", self.table.label, rows, f"column {column} cannot hold {rows:,} values exactly"
             )
@@ -215,9 +221,6 @@ class Drawing:
     @property
     def _columns(self) -> tuple[ColumnPair, ...]:
         return self.diff.pair.columns
-
-    def _writable(self, at: int) -> bool:
-        return self._columns[at].on(self.side).generated is None
 
     def _leave(self, why: str) -> None:
         for mismatch in self.diff.mismatches():
@@ -264,8 +267,7 @@ class Drawing:
     ) -> Iterator[Block]:
         """Rows that change the same columns go together, each with its own reason where there is one."""
         target, source = self.diff.changed(self.side), self.diff.changed(self.source)
-        writable = np.array([self._writable(at) for at in range(len(self._columns))])
-        masks = cells[chosen] & writable
+        masks = cells[chosen] & np.isin(np.arange(len(self._columns)), self.forming.writable)
         if len(chosen):
             wide = with_beside(self.diff, self.side, self.table, chosen, masks)
             # What goes along is set to what it is: never to a value that the target has changed since.
@@ -296,7 +298,7 @@ class Drawing:
             for at in range(len(source)):
                 self._open(source, at, why)
             return
-        columns = [at for at in range(len(self._columns)) if self._writable(at)]
+        columns = self.forming.writable
         stamps = self.diff.pair.touch if self.touching is not None else ()
         if rest := [name for name in self._left_out() if name not in stamps]:
             self.notes.append(
@@ -333,39 +335,6 @@ class Drawing:
         row = rows.row(at)
         return key_text(self.diff.pair, [row[self._columns.index(column)] for column in self.diff.pair.key])
 
-    def _written(
-        self, at: int, source: RowSet, take: pa.Array, before: pa.Array | None
-    ) -> tuple[pa.Array, dict[int, str]]:
-        """One column in the target's form, and the rows whose value cannot be written, with the reason."""
-        column, target = self._columns[at], self._columns[at].on(self.side)
-        changed = self.diff.changed(self.side)
-        there = [rows.columns[at] for rows in (changed, self.diff.alone(self.side)) if rows.columns]
-        values, nowhere = self.rekeying.column(self.diff, at, source.columns[at].take(take))
-        written = write_column(
-            column.rule,
-            values,
-            self.source,
-            target,
-            self.into.dialect,
-            source=column.on(self.source),
-            before=before,
-            sample=concat(there),
-            strict=self._strict(target),
-        )
-        key = column in self.diff.pair.key  # a key that became another would be another row
-        lossy = sum(problem.what == "lossy" for problem in written.problems)
-        if lossy and not key:
-            self.lossy[target.name] = self.lossy.get(target.name, 0) + lossy
-        refused = {
-            p.row: f"column {target.name}: {p.why}" for p in written.problems if key or p.what == "refused"
-        }
-        return written.array, refused | nowhere
-
-    def _strict(self, column: Column) -> bool:
-        """Whether SQLite refuses values that are not of the column's type."""
-        rowid = self.table.primary_key == (column.name,) and column.type.upper() == "INTEGER"
-        return "STRICT" in self.table.options or rowid
-
     def _block(
         self,
         verb: Verb,
@@ -376,38 +345,8 @@ class Drawing:
         why: str | list[str],
     ) -> Iterator[Block]:
         """These rows and columns, without the rows whose values cannot be written, which are left open."""
-        take = pa.array(rows, pa.int64())
-        key_at = [self._columns.index(column) for column in self.diff.pair.key]
-        before = {at: target.columns[at].take(take) for at in {*columns, *key_at}} if target else {}
-        after: dict[int, pa.Array] = {}
-        refused: dict[int, str] = {}
-        if source:
-            for at in columns:
-                after[at], problems = self._written(at, source, take, before.get(at))
-                refused |= problems
-                if (
-                    source.ungiven is not None
-                    and at in before
-                    and (lacking := source.ungiven[rows, at]).any()
-                ):
-                    after[at] = or_else(after[at], before[at], lacking)
-        keys = tuple((before if target else after)[at] for at in key_at)
-        names = tuple(self._columns[at].on(self.side).name for at in columns)
-        block = Block(
-            table=self.table.label,
-            verb=verb,
-            key=tuple(self._columns[at].on(self.side).name for at in key_at),
-            columns=names,
-            keys=keys,
-            before=tuple(before[at] for at in columns) if target else (),
-            after=tuple(after[at] for at in columns) if source else (),
-            why=why if isinstance(why, str) else "",
-            whys=() if isinstance(why, str) else tuple(why),
-            path=(self.table.schema, self.table.name) if self.table.schema else (self.table.name,),
-            defaults=filled_by_database(self.table, names) if verb == "insert" and self.payload else (),
-        )
+        block, refused = self.forming.block(verb, columns, target, source, rows, why)
         for row, problem in refused.items():
             self._open(source or target or RowSet(()), int(rows[row]), problem)
-        kept = [row for row in range(len(rows)) if row not in refused]
-        if kept:
-            yield block if len(kept) == len(rows) else block.take(pa.array(kept, pa.int64()))
+        if block is not None:
+            yield block

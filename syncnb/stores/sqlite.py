@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
-from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from syncnb.errors import ConnectError
 from syncnb.filters import Condition
@@ -21,6 +20,7 @@ from syncnb.stores.sqlite_bulk import MOST_COLUMNS, ROWIDS, Bulk
 from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_compiled import CompiledRows, reads_compiled
 from syncnb.stores.sqlite_errors import Telling, connect_error, missing_error, read_error
+from syncnb.stores.sqlite_queries import quote, rowid_name, select_keys, select_rows
 from syncnb.stores.sqlite_seeking import holding
 from syncnb.values.raw import BadText, concat, from_python, to_python
 from syncnb.watching import watched
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from syncnb.stores.sqlite_probes import SQLiteProber
     from syncnb.stores.sqlite_writer import SQLiteWriter
 
-__all__ = ["SQLiteReader", "SQLiteStore", "careful", "open_file", "rowid_name"]
+__all__ = ["SQLiteReader", "SQLiteStore", "careful", "open_file"]
 
 OLDEST = (3, 37)
 """The first SQLite library that lists its tables by `pragma_table_list`."""
@@ -49,8 +49,6 @@ SETTINGS = (
     "BEGIN",
     "SELECT count(*) FROM sqlite_schema",  # the snapshot starts with the first read, not with BEGIN
 )
-
-_quote = sqlite_dialect().identifier_preparer.quote_identifier
 
 
 @dataclass(frozen=True, repr=False)
@@ -165,7 +163,7 @@ class SQLiteReader:
         """The span of rowids, but no more rows than the file has room for."""
         if table.is_view or not (rowid := rowid_name(table)):
             return None
-        name = _quote(table.name)
+        name = quote(table.name)
         sql = f"SELECT (SELECT max({rowid}) FROM {name}) - (SELECT min({rowid}) FROM {name}) + 1"  # noqa: S608
         try:
             span = self._value(sql)
@@ -176,10 +174,10 @@ class SQLiteReader:
 
     def greatest(self, table: Table, column: str) -> int | None:
         """The greatest integer in a column, or that AUTOINCREMENT has given."""
-        name = _quote(table.column(column).name)
+        name = quote(table.column(column).name)
         number = f"CASE WHEN typeof({name}) = 'integer' THEN {name} END"
         try:
-            found = [self._value(f"SELECT max({number}) FROM {_quote(table.name)}")]  # noqa: S608
+            found = [self._value(f"SELECT max({number}) FROM {quote(table.name)}")]  # noqa: S608
             if "AUTOINCREMENT" in table.options:
                 given = "SELECT max(seq) FROM sqlite_sequence WHERE name = ?"
                 found += self._connection.execute(given, (table.name,)).fetchone()
@@ -189,7 +187,7 @@ class SQLiteReader:
 
     def is_within(self, table: Table, *, rows: int, size: int) -> bool:
         """Whether a table has at most so many rows, in a file of at most so many bytes."""
-        counted = f"SELECT count(*) FROM (SELECT 1 FROM {_quote(table.name)} LIMIT {rows + 1:d})"  # noqa: S608
+        counted = f"SELECT count(*) FROM (SELECT 1 FROM {quote(table.name)} LIMIT {rows + 1:d})"  # noqa: S608
         try:
             if self._value("PRAGMA page_count") * self._value("PRAGMA page_size") > size:
                 return False
@@ -213,7 +211,10 @@ class SQLiteReader:
         parts: list[pa.RecordBatch] = []
         rows = size = 0
         found = pushed(where, table, "sqlite", lambda _: "?") if where is not None else None
-        sql, values = _select(table, names, order, found.sql if found else ""), found.values if found else ()
+        sql, values = (
+            select_rows(table, names, order, found.sql if found else ""),
+            found.values if found else (),
+        )
         bulk = self._bulk(table, names, order, where if found else None)
         read = self._cells(sql, names, values) if bulk is None else bulk.rows(BATCH_ROWS)
         for part in self._reported(table, read):
@@ -268,7 +269,7 @@ class SQLiteReader:
             part = told[start : start + KEYS_AT_ONCE // len(key)]
             values = [value.data if isinstance(value, BadText) else value for row in part for value in row]
             bad = [isinstance(value, BadText) for row in part for value in row]
-            yield from self._reported(table, self._cells(_select_keys(table, names, key, bad), names, values))
+            yield from self._reported(table, self._cells(select_keys(table, names, key, bad), names, values))
 
     def interrupt(self) -> None:
         """Stop the statement that runs now: its reader gets a ReadError."""
@@ -291,12 +292,12 @@ class SQLiteReader:
         alias = table.primary_key[0] if self._is_rowid(table, table.primary_key) else ""
         if (within := ROWIDS if where is None else whole_range(where, alias)) is None:
             return None
-        columns = {name: f"t.{_quote(table.column(name).name)}" for name in names}
+        columns = {name: f"t.{quote(table.column(name).name)}" for name in names}
 
         def cells(where: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:
-            yield from self._cells(_select(table, names, (), where), list(names), values)
+            yield from self._cells(select_rows(table, names, (), where), list(names), values)
 
-        place = f"main.{_quote(table.name)}"
+        place = f"main.{quote(table.name)}"
         rows = CompiledRows if reads_compiled() else Bulk
         return rows(self._connection, place, f"t.{rowid}", columns, cells, alias=alias, within=within)
 
@@ -371,50 +372,3 @@ def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
         return parts[0]
     columns = zip(*(part.columns for part in parts), strict=True)
     return pa.RecordBatch.from_arrays([concat(column) for column in columns], names=parts[0].schema.names)
-
-
-def _select(table: Table, columns: Sequence[str], order: Sequence[str], where: str = "") -> str:
-    # With the table's alias before it: SQLite takes a bare quoted name that is no column for a text.
-    wanted = ", ".join(f"t.{_quote(table.column(name).name)}" for name in columns)
-    sql = f"SELECT {wanted} FROM main.{_quote(table.name)} AS t"  # noqa: S608
-    sql += f" WHERE {where}" if where else ""
-    if not order:
-        return sql
-    keys = [f"t.{_quote(table.column(name).name)} COLLATE BINARY" for name in order]
-    keys += [f"t.{name}" for name in _tie_breakers(table, order)]
-    return f"{sql} ORDER BY {', '.join(keys)}"
-
-
-def _select_keys(table: Table, columns: Sequence[str], key: Sequence[str], bad: Sequence[bool]) -> str:
-    """The rows with one of the bound keys. `bad` are those bound as bytes that are text for SQLite."""
-    wanted = ", ".join(f"t.{_quote(table.column(name).name)}" for name in columns)
-    marks = ["CAST(? AS TEXT)" if each else "?" for each in bad]
-    width = len(key)
-    rows = ", ".join(f"({', '.join(marks[at : at + width])})" for at in range(0, len(marks), width))
-    staged = [f"s.column{number}" for number in range(1, width + 1)]
-    names = [f"t.{_quote(table.column(name).name)}" for name in key]
-    # The first one is served by an index, the others make it exact, as `Staged` has it.
-    terms = [f"{name} IS {value}" for name, value in zip(names, staged, strict=True)]
-    terms += [
-        f"{name} IS {value} COLLATE BINARY AND typeof({name}) = typeof({value})"
-        for name, value in zip(names, staged, strict=True)
-    ]
-    # CROSS JOIN: the keys first, and each one's row by the table's own index.
-    return (
-        f"WITH s AS (VALUES {rows}) SELECT {wanted} FROM s CROSS JOIN main.{_quote(table.name)} AS t "  # noqa: S608
-        f"WHERE {' AND '.join(terms)}"
-    )
-
-
-def _tie_breakers(table: Table, order: Sequence[str]) -> list[str]:
-    if rowid := rowid_name(table):
-        return [rowid]
-    return [_quote(name) for name in table.primary_key if name not in order]
-
-
-def rowid_name(table: Table) -> str | None:
-    """What the hidden row number is called; None where there is none, or real columns took all its names."""
-    if table.is_view or {"WITHOUT ROWID", "VIRTUAL"} & set(table.options):
-        return None
-    taken = {column.name.lower() for column in table.columns}
-    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from syncnb.schema import Table
 from syncnb.steps.schema_steps import Step
 from syncnb.stores.altering import fill_predicate, fill_statement
-from syncnb.stores.sqlite import rowid_name
+from syncnb.stores.sqlite_queries import rowid_name
 from syncnb.stores.staging import joined
 
 if TYPE_CHECKING:

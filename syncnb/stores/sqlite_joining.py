@@ -21,8 +21,9 @@ from syncnb.errors import ConnectError
 from syncnb.schema import Column, Table
 from syncnb.stores.port import Store
 from syncnb.stores.row_digests import Unfit
-from syncnb.stores.sqlite import ASK_AFTER, SQLiteStore, open_file, rowid_name
+from syncnb.stores.sqlite import ASK_AFTER, SQLiteStore, open_file
 from syncnb.stores.sqlite_errors import connect_error
+from syncnb.stores.sqlite_queries import rowid_name
 from syncnb.values.into_sqlite import affinity
 from syncnb.values.raw import from_python
 from syncnb.watching import watched

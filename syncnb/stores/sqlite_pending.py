@@ -8,7 +8,8 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from syncnb.errors import SchemaError
 from syncnb.schema import Table
-from syncnb.stores.sqlite import careful, rowid_name
+from syncnb.stores.sqlite import careful
+from syncnb.stores.sqlite_queries import rowid_name
 from syncnb.values.raw import BadText, Raw
 
 __all__ = ["Logged", "QueuedTable", "acknowledge_log", "acknowledge_queue", "logged", "queued"]

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from syncnb.schema import Table
 from syncnb.steps import Block
-from syncnb.stores.sqlite import rowid_name
+from syncnb.stores.sqlite_queries import rowid_name
 from syncnb.stores.staging import NUMBER
 from syncnb.values.raw import BadText, Raw, to_python
 

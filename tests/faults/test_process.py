@@ -153,9 +153,7 @@ def pressed_when(place: Place, store: sn.Store, query: str) -> None:
 @fault(
     5,
     without={
-        "syncnb.applying.running.apply": edited(
-            "except BaseException as problem", "except Exception as problem"
-        )
+        "syncnb.applying.verb.apply": edited("except BaseException as problem", "except Exception as problem")
     },
     good=("builtins.KeyboardInterrupt", 0, ["failed"], 0, "applied"),
     harm=("builtins.KeyboardInterrupt", 0, ["running"], 0, "applied"),

@@ -60,7 +60,7 @@ def test_sql_in_names_and_values(place: Place) -> object:
     72,
     without={
         "syncnb.stores.sqlite.SQLiteReader._bulk": lambda *_: None,
-        "syncnb.stores.sqlite._select": lambda table, columns, order, where="": (
+        "syncnb.stores.sqlite.select_rows": lambda table, columns, order, where="": (
             f"SELECT {', '.join(map(unquoted, columns))} FROM t"
         ),
     },
@@ -170,7 +170,7 @@ def test_personal_data_in_detail(place: Place) -> object:
     without={
         "syncnb.planning.files.load_plan": edited("if said != digest(content) or", "if False and"),
         "syncnb.applying.checking.check_call": edited("if (here.dialect, here.id) !=", "if False and () !="),
-        "syncnb.applying.running.check_call": edited("if (here.dialect, here.id) !=", "if False and () !="),
+        "syncnb.applying.verb.check_call": edited("if (here.dialect, here.id) !=", "if False and () !="),
     },
     good=("none loaded", "PlanError: this plan was drawn on THERE, and HERE is another database", 0),
     harm=("some loaded", "applied", 1),

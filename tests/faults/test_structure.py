@@ -180,7 +180,7 @@ def test_two_rows_of_one_key(place: Place) -> object:
 
 @fault(
     33,
-    without={"syncnb.planning.table_drawing.Drawing._written": edited("if key or p.what", "if p.what")},
+    without={"syncnb.planning.forming.Forming._written": edited("if key or p.what", "if p.what")},
     good=(
         "3 rows not compared: duplicate key",
         [("\\x31", "column id: b'1' is not a number"), ("1.5", "column id: 1.5 would become 2")],

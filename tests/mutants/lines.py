@@ -118,7 +118,7 @@ LINES = (
     ),
     Mutant(
         "a Ctrl-C while rows are written is told to nobody",
-        ((APPLYING + "running.py", "except BaseException as problem:", "except Exception as problem:"),),
+        ((APPLYING + "verb.py", "except BaseException as problem:", "except Exception as problem:"),),
         ("tests/faults/test_process.py::test_an_interrupt_while_the_server_works[handled]",),
         "what happened",
     ),

@@ -335,7 +335,7 @@ SHOWN = (
     ),
     Mutant(
         "quotes in names are not doubled",
-        (("syncnb/stores/sqlite.py", "_quote = sqlite_dialect().identifier_preparer.quote_identifier", '_quote = \'"{}"\'.format'),),
+        (("syncnb/stores/sqlite_queries.py", "quote = sqlite_dialect().identifier_preparer.quote_identifier", 'quote = \'"{}"\'.format'),),
         (f"{HOSTILE}::test_nothing_hostile_is_run[semicolon-sqlite]",),
         "DROP TABLE victim",
     ),

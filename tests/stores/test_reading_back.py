@@ -1,14 +1,14 @@
 """What was written is read again: by the statement itself where nothing else can happen, else by another."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import psycopg
 import pyarrow as pa
 import pytest
 
 from syncnb.stores.port import WritableStore
-from syncnb.stores.postgres_writer import PostgresStaged, PostgresWriter
+from syncnb.stores.postgres_staged import PostgresStaged
 from syncnb.stores.staging import NUMBER
 from tests.databases import Workbench
 from tests.stores.test_writers import ENGINES, ITEMS, delete, insert, update, values, writable
@@ -77,18 +77,18 @@ def test_a_cascade_within_the_table_is_read_too(made: Made) -> None:
 
 def test_a_trigger_that_comes_in_between_is_seen(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     store = made(*ITEMS, *FUNCTIONS)
-    asked = PostgresWriter._alone
+    asked = PostgresStaged._alone
     made_meanwhile: list[bool] = []
 
-    def then_somebody_adds_one(writer: PostgresWriter, staged: Any) -> bool:
-        alone = asked(writer, staged)
+    def then_somebody_adds_one(staged: PostgresStaged) -> bool:
+        alone = asked(staged)
         if not made_meanwhile:
             with psycopg.connect(**dict(store.parameters), autocommit=True) as other:  # type: ignore[attr-defined]
                 other.execute("CREATE TRIGGER t AFTER UPDATE ON items FOR EACH ROW EXECUTE FUNCTION late()")
         made_meanwhile.append(alone)
         return alone
 
-    monkeypatch.setattr(PostgresWriter, "_alone", then_somebody_adds_one)
+    monkeypatch.setattr(PostgresStaged, "_alone", then_somebody_adds_one)
     with store.writing() as writer:
         staged = writer.stage(writer.schema()["items"], update("items", "name", (1, "one", "new")))
         count, found = staged.write_and_read(["name"])
@@ -110,7 +110,7 @@ def test_where_more_could_happen_the_rows_are_looked_for(made: Made, statement: 
     store = made(*ITEMS, *FUNCTIONS, "CREATE TABLE log (n int)", statement)
     with store.writing() as writer:
         staged = writer.stage(writer.schema()["items"], update("items", "name", (1, "one", "new")))
-        assert not writer._alone(staged.layout)  # type: ignore[attr-defined]
+        assert not staged._alone()  # type: ignore[attr-defined]
         assert values(staged.write_and_read(["name"])[1]) == [(0, "new")]
 
 

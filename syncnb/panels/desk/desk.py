@@ -3,16 +3,17 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syncnb.errors import PlanError, Stopped, SyncnbError, UnknownOutcome
+from syncnb.errors import PlanError, SyncnbError
 from syncnb.panels.desk import actions
 from syncnb.panels.desk.calls import Call, needed
 from syncnb.panels.desk.conflicts import Conflicts
 from syncnb.panels.desk.decisions import Decisions
+from syncnb.panels.desk.stopping import stopped
 from syncnb.panels.desk.worker import Worker
 from syncnb.planning import Plan
 from syncnb.stores.port import Store
@@ -206,7 +207,7 @@ class Desk:
                     value = call.run(hand)
                 except SyncnbError as error:
                     if self._worker.stopping:
-                        raise _stopped(error, calls[: at + 1], hand) from None
+                        raise stopped(error, calls[: at + 1], hand) from None
                     raise
                 self._ran(call, value)
             return value
@@ -367,30 +368,3 @@ class Desk:
         except ImportError:  # there are no widgets on this machine: the table is shown
             return
         display({**made, "text/plain": "", "text/html": ""}, raw=True)  # type: ignore[no-untyped-call]
-
-
-def _stopped(error: SyncnbError, calls: Sequence[Call], hand: Mapping[str, Any]) -> SyncnbError:
-    """What ended because somebody stopped it, and what stands of it by then."""
-    if isinstance(error, UnknownOutcome):
-        return error
-    *before, at = calls
-    if any(call.writes for call in before):
-        report = hand.get("r") if at.verb != "sn.history" else hand.get("r") or hand.get("done")
-        return Stopped(
-            f"it was stopped after it had written: {_first_line(report)}",
-            hint="read it again, or look at the history",
-        )
-    if at.verb == "sn.sync":
-        return Stopped(
-            "the sync was stopped", hint="the next one takes up what it had begun, and writes nothing twice"
-        )
-    plan = hand.get("p")
-    if at.verb == "sn.apply" and isinstance(plan, Plan) and len(plan.stages) > 1:
-        return Stopped(
-            "it was stopped between two stages", hint="apply the same plan again: it goes on where it stopped"
-        )
-    return Stopped("it was stopped", hint="start it again when you want it whole")
-
-
-def _first_line(report: Any) -> str:
-    return repr(report).partition("\n")[0]
