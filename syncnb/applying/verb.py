@@ -9,9 +9,8 @@ from syncnb.applying.keeping import Keeper, keeper_for
 from syncnb.applying.running import Run
 from syncnb.planning import Plan
 from syncnb.steps import Report
-from syncnb.stores.conversation import one_conversation
+from syncnb.stores.conversation import last_words, one_conversation
 from syncnb.stores.port import Store
-from syncnb.watching import to_its_end
 
 __all__ = ["apply", "apply_within"]
 
@@ -55,7 +54,7 @@ def apply(
         with leased(run.keeper, run.number):
             return run.go()
     except BaseException as problem:
-        with to_its_end():
+        with last_words():
             run.failed(problem)
         raise
 

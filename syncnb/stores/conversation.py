@@ -7,12 +7,15 @@ nothing for a session); it is closed with the verb, so that nothing of ours wait
 
 import os
 import select
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
+
+from syncnb.watching import to_its_end
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -23,6 +26,7 @@ __all__ = [
     "keep",
     "keep_place",
     "known_place",
+    "last_words",
     "one_conversation",
     "remember",
     "take",
@@ -100,6 +104,21 @@ def one_conversation(verb: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return held
+
+
+@contextmanager
+def last_words() -> Iterator[None]:
+    """A block that says in a journal how work ended which failed or was stopped. Nobody stops this block itself.
+
+    A Ctrl-C may come between the moment in which a transaction has begun and that in which anybody minds it. Its
+    traceback then holds the transaction, and with it the lock on the file that the journal is in: so all that is open
+    of this conversation is closed first.
+    """
+    lines = _talk.get()
+    if lines is not None and isinstance(sys.exception(), KeyboardInterrupt):
+        lines.close()
+    with to_its_end():
+        yield
 
 
 def remember(opened: _Closes) -> None:

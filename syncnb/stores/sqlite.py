@@ -132,10 +132,12 @@ def open_file(
         )
         for statement in settings:
             connection.execute(statement).fetchall()
-    except sqlite3.Error as error:
+    except BaseException as error:  # a Ctrl-C too, most likely while somebody else has the lock
         if connection is not None:
             connection.close()
-        raise problem(error) from None
+        if isinstance(error, sqlite3.Error):
+            raise problem(error) from None
+        raise
     return connection
 
 

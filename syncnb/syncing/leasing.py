@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from syncnb import journal
 from syncnb.errors import PlanError, SyncnbError
+from syncnb.stores.conversation import last_words
 from syncnb.stores.port import WritableStore
-from syncnb.watching import to_its_end
 
 __all__ = ["Lease", "leased"]
 
@@ -56,6 +56,6 @@ def leased(holder: WritableStore, pair: str, target: str, caller: str) -> Iterat
         yield lease
     finally:
         if not lease.over:
-            with to_its_end(), suppress(SyncnbError), holder.writing() as writer:
+            with last_words(), suppress(SyncnbError), holder.writing() as writer:
                 (journal.abandon_sync if lease.aimed else journal.end_sync)(writer.sql, lease.sync)
                 writer.commit()

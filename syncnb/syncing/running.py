@@ -20,6 +20,7 @@ from syncnb.failpoints import reach
 from syncnb.planning import Plan
 from syncnb.planning.drawing import plan_told
 from syncnb.steps import Block, Proof, Report
+from syncnb.stores.conversation import last_words
 from syncnb.stores.port import Store, WritableStore
 from syncnb.syncing.agreeing import keep, label_of
 from syncnb.syncing.counting import unforeseen
@@ -32,7 +33,6 @@ from syncnb.syncing.uncovered import Parted, Shapes, lone_columns, parted_of
 from syncnb.syncing.wishes import Wishes
 from syncnb.values.sides import Side, of_side, other_side
 from syncnb.verifying import verify
-from syncnb.watching import to_its_end
 
 __all__ = ["Sync", "Way"]
 
@@ -115,7 +115,7 @@ class Sync:
             reach("sync-begun")
             return self._passed(into, target, keeper, number)
         except BaseException as problem:
-            with to_its_end():
+            with last_words():
                 failed(keeper, number, problem)
             raise
 

@@ -23,12 +23,12 @@ from syncnb.planning import Plan, plan
 from syncnb.planning.previewing import key_of
 from syncnb.resolving import take_local
 from syncnb.steps import Proof, Refusal, Report
+from syncnb.stores.conversation import last_words
 from syncnb.stores.port import Store, WritableStore, Writer
 from syncnb.syncing.synced import Synced, Waiting
 from syncnb.syncing.wishes import Direction, Wishes
 from syncnb.values.raw import to_python
 from syncnb.verifying import verify
-from syncnb.watching import to_its_end
 
 __all__ = ["Upsert", "compared", "drawn", "upserted"]
 
@@ -131,7 +131,7 @@ def upserted(
         run.begin()
         done = run.go()
     except BaseException as problem:
-        with to_its_end():
+        with last_words():
             run.failed(problem)
         raise
     log.info("%s", done.line)

@@ -21,6 +21,7 @@ DDL = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"
 BEFORE, AFTER = [(1, 0), (2, 0)], [(1, 1), (2, 1), (3, 1)]
 OURS = ("/syncnb/", "/psycopg/", "/contextlib.py")
 """Whose lines are moments: what else runs is called from there."""
+OPENING = ("open_file", "writing", "reading")
 IN_SUITE = 8
 LAST = 50
 """Moments at the end, when everything is closed: of these some are always among them."""
@@ -33,6 +34,8 @@ class Pressing:
     def __init__(self, at: int | None = None) -> None:
         self.at, self.passed = at, 0
         self.where = ""
+        self.opening: list[int] = []
+        """Moments at which a connection of SQLite is opened, or has been and nobody minds it yet."""
         self.lines: dict[FrameType, int] = {}
 
     def __call__(self, frame: FrameType, event: str, arg: object) -> "Pressing | None":
@@ -41,6 +44,8 @@ class Pressing:
             return None
         if event in ("call", "line") and not self._leaves(frame, event):
             self.passed += 1
+            if code.co_name in OPENING:
+                self.opening.append(self.passed)
             if self.passed == self.at:
                 self.where = f"{event} {code.co_filename.rpartition('/')[2]}:{frame.f_lineno} {code.co_name}"
                 signal.raise_signal(signal.SIGINT)
@@ -130,6 +135,23 @@ def moments(work: Callable[[], Any]) -> list[int]:
         return draws(21).sample(every, few) + draws(22).sample(every[-LAST:], few // 2)
     # The proof goes through all of them in some rounds: each takes one in so many, and begins elsewhere.
     return list(every[draws(21).randrange(ROUNDS) :: ROUNDS])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_as_a_transaction_begins(place: Place) -> None:
+    """It has begun, and nobody minds it yet: it must not keep the lock that the journal needs, to say how the run ended."""
+    scene, counting = Scene(place, "sqlite"), Pressing()
+    scene.again()
+    counting.on(scene.apply)
+    wrong, pressed = [], 0
+    for at in counting.opening[-24:]:
+        scene.again()
+        pressing = Pressing(at)
+        said = pressing.on(scene.apply)
+        if problem := scene.wrong(said):
+            wrong.append((at, pressing.where, problem))
+        pressed += said == "interrupted"
+    assert (wrong, pressed) == ([], 24)
 
 
 # Python says so where it hears one while it throws a generator away.
