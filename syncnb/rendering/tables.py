@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-__all__ = ["Cell", "Sheet", "stylesheet", "visible", "width"]
+__all__ = ["Cell", "Sheet", "shortened", "stylesheet", "visible", "width"]
 
 TOLD = 2000
 """Characters of a cut value that a tooltip tells."""
@@ -28,11 +28,7 @@ class Cell:
         """The text on one line, made visible where it is not, and cut. Where there is no value, nothing."""
         if self.look == "absent":
             return self.text
-        # Cut before it is looked at letter by letter: a value may have millions.
-        text = visible(self.text[: LONGEST + 1])
-        if len(text) <= LONGEST and len(self.text) <= LONGEST:
-            return text
-        return f"{text[: LONGEST - 1]}…(+{len(self.text) - LONGEST + 1})"
+        return shortened(self.text, LONGEST)
 
 
 def visible(text: str) -> str:
@@ -43,17 +39,40 @@ def visible(text: str) -> str:
     """
     if text == "":
         return "''"
+    return f"'{_spelled(text)}'" if _blank_at_end(text) else _spelled(text)
+
+
+def shortened(text: str, most: int) -> str:
+    """The same with no more than `most` characters of it, and how many are left out; quotes stay a pair.
+
+    >>> shortened(" a long text", 8)
+    "' a long…'(+5)"
+    """
+    if len(text) <= most and len(_spelled(text)) <= most:
+        return visible(text)
+    kept, shown = 0, ""
+    for char in text[:most]:  # letter by letter, but not all of it: a value may have millions
+        spelled = _spelled(char)
+        if len(shown) + len(spelled) >= most:
+            break
+        shown, kept = shown + spelled, kept + 1
+    shown = f"'{shown}…'" if _blank_at_end(text) else f"{shown}…"
+    return f"{shown}(+{len(text) - kept})"
+
+
+def _spelled(text: str) -> str:
     # Most texts hide nothing, and Python knows that at once.
-    shown = (
-        text
-        if text.isprintable()
-        else "".join(
-            char.encode("unicode_escape").decode() if unicodedata.category(char) in HIDING else char
-            for char in text
-        )
+    if text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode() if unicodedata.category(char) in HIDING else char
+        for char in text
     )
-    # A blank at an end is the one difference that no eye finds.
-    return f"'{shown}'" if shown != shown.strip() else shown
+
+
+def _blank_at_end(text: str) -> bool:
+    """A blank at an end is the one difference that no eye finds; a tab is spelled out, and seen."""
+    return any(_spelled(char).isspace() for char in (text[:1], text[-1:]))
 
 
 HIDING = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -117,7 +136,7 @@ def _padded(text: str, wanted: int, right: bool) -> str:  # noqa: FBT001 - priva
 
 def _html_cell(cell: Cell) -> str:
     look = f" class='{html.escape(cell.look)}'" if cell.look else ""
-    whole = visible(cell.text[:TOLD]) if cell.text else cell.short
+    whole = shortened(cell.text, TOLD) if cell.text else cell.short
     title = "" if whole == cell.short else f" title='{html.escape(whole)}'"
     return f"<td{look}{title}>{html.escape(cell.short)}</td>"
 
