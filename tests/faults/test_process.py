@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 import syncnb as sn
-from syncnb.applying import running
+from syncnb.applying import running, verb
 from syncnb.stores import postgres_writer
 from tests.databases import KEEPER
 from tests.faults.places import DDL, Place, killed_at, planned, said
@@ -164,7 +164,7 @@ def test_an_interrupt_while_the_server_works(place: Place) -> object:
     p = planned(local, remote)
     pressing = threading.Thread(target=pressed_when, args=(place, remote, ASLEEP))
     pressing.start()
-    told = said(lambda: running.apply(p, remote, caller="a person"))
+    told = said(lambda: verb.apply(p, remote, caller="a person"))
     pressing.join()
     until = time.monotonic() + 20
     while (open_ones := place.value(remote, SESSIONS)) and time.monotonic() < until:

@@ -18,6 +18,7 @@ import pytest
 from syncnb.errors import ConnectError, ReadError, SchemaError
 from syncnb.schema import ForeignKey, Schema, Table, UniqueRule
 from syncnb.stores import sqlite as module
+from syncnb.stores import sqlite_queries
 from syncnb.stores.port import BATCH_ROWS, Store
 from syncnb.stores.sqlite import SQLiteStore
 from syncnb.values.kinds import Kind
@@ -539,7 +540,7 @@ PLANS = {
 def test_a_key_is_read_by_its_index(make: Make, script: str, order: tuple[str, ...]) -> None:
     store = make(script)
     with store.reading() as reader:
-        sql = module._select(reader.schema()["t"], ["v"], order)
+        sql = sqlite_queries.select_rows(reader.schema()["t"], ["v"], order)
         plan = [row[3] for row in reader._connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
     assert not [step for step in plan if "TEMP B-TREE" in step]
 
