@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from syncnb.diagnosing.causes import candidates
+from syncnb.diagnosing.fields import without_fields
 from syncnb.diagnosing.unwrapping import without_json, without_secrets
 
 __all__ = ["Complaint", "complaints"]
@@ -101,6 +102,9 @@ def _code_of(error: Any) -> str | None:
 LABELS = {
     "detail": r"DETAIL|DETALLE|DÉTAIL|DETTAGLI|DETALHE|DETALJ|SZCZEGÓŁY|ПОДРОБНОСТИ|ДЕТАЛІ|დეტალები|詳細|상세정보|描述",
     "hint": r"HINT|TIPP|SUGERENCIA|ASTUCE|SUGGERIMENTO|DICA|TIPS|PODPOWIEDŹ|ПОДСКАЗКА|ПІДКАЗКА|მინიშნება|ヒント|힌트|提示",
+    "table": "TABLE NAME",
+    "column": "COLUMN NAME",
+    "constraint": "CONSTRAINT NAME",
     "statement": r"STATEMENT|QUERY|ANWEISUNG|SENTENCIA|INSTRUCTION|ISTRUZIONE|COMANDO|SATS|ОПЕРАТОР|ИНСТРУКЦИЯ|文|语句",
 }  # fmt: skip
 LABEL = re.compile(
@@ -135,7 +139,7 @@ QUOTES = str.maketrans({"»": '"', "«": '"', "“": '"', "”": '"', "„": '"'
 
 
 def _of_text(text: str) -> Iterator[Complaint]:
-    flat = without_secrets(without_json(text))
+    flat = without_secrets(without_fields(without_json(text)))
     sql = [(found.start(), found["sql"]) for found in SQLALCHEMY.finditer(flat)]
     flat = SQLALCHEMY.sub("\n", flat)
     current: Complaint | None = None
@@ -150,6 +154,8 @@ def _of_text(text: str) -> Iterator[Complaint]:
         if (found := _of_line(line)) is None:
             dull.learn(line)
             continue
+        if current is not None and found.text == f"({current.code})":
+            continue  # the code of what was said, told apart
         if current is not None:
             yield _finished(current, sql)
             yielded = True
@@ -247,6 +253,12 @@ def _labelled(complaint: Complaint, label: re.Match[str]) -> Complaint:
         return _keyed(_again(replace(complaint, detail=rest)))
     if label["hint"]:
         return replace(complaint, hint=rest)
+    if label["table"]:
+        return complaint if complaint.row else replace(complaint, table=rest)
+    if label["column"]:
+        return replace(complaint, columns=complaint.columns or (rest,))
+    if label["constraint"]:
+        return replace(complaint, constraint=rest)
     return replace(complaint, statement=complaint.statement or rest)
 
 

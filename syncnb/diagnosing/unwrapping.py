@@ -2,12 +2,23 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["without_json", "without_secrets"]
+__all__ = ["CODES", "LABELLED", "MESSAGES", "error_lines", "is_code", "without_json", "without_secrets"]
 
 MESSAGES = ("message", "msg", "error", "error_description", "error_message", "errorMessage", "reason")
 """Where services put what went wrong, the most telling first."""
+CODES = ("code", "sqlstate", "sqlState")
+LABELLED = {
+    "DETAIL": ("details", "detail"),
+    "HINT": ("hint",),
+    "STATEMENT": ("query", "statement", "sql"),
+    "TABLE NAME": ("table", "table_name", "tableName"),
+    "COLUMN NAME": ("column", "column_name", "columnName"),
+    "CONSTRAINT NAME": ("constraint", "constraint_name", "constraintName"),
+}
+"""What psql calls each, and how services do."""
 VAIN = 300
 """Braces that may begin no document before the rest is taken as it stands."""
 
@@ -45,23 +56,39 @@ def _told_in(value: dict[str, Any], depth: int) -> str:
         _told_in(v, depth + 1) for each in value.values() if isinstance(each, list) for v in each[:100]
         if isinstance(v, dict) and depth < 5
     ]  # fmt: skip
-    message = next((value[name] for name in MESSAGES if isinstance(value.get(name), str)), None)
+    inner = list(filter(None, inner))
+    own = error_lines(value, depth)
+    if own:
+        return "\n".join([*own, *inner]) + "\n"
+    # What is told around one error belongs to it.
+    return "\n".join([*inner, *(_labelled(value) if len(inner) == 1 else [])])
+
+
+def error_lines(value: Mapping[str, object], depth: int = 0) -> list[str]:
+    """Named fields of one error as a server would print it: code and message, then what is told besides.
+
+    Nothing where they have neither a message nor a code with something besides.
+    """
+    message = next((told for name in MESSAGES if isinstance(told := value.get(name), str)), None)
+    code = next((str(value[name]) for name in CODES if value.get(name)), "")
+    labelled = _labelled(value)
     if message is None:
-        return "\n".join(filter(None, inner))
-    code = next((str(value[n]) for n in ("code", "sqlstate", "sqlState") if value.get(n)), "")
-    lines = [
-        f"({code}) {without_json(message, depth + 1)}" if _is_code(code) else without_json(message, depth + 1)
+        return [f"({code})", *labelled] if labelled and is_code(code) else []
+    text = without_json(message, depth + 1)
+    return [f"({code}) {text}" if is_code(code) else text, *labelled]
+
+
+def _labelled(value: Mapping[str, object]) -> list[str]:
+    return [
+        f"{label}:  {' '.join(told.split())}"
+        for label, names in LABELLED.items()
+        for name in names
+        if isinstance(told := value.get(name), str) and told
     ]
-    for label, names in (
-        ("DETAIL", ("details", "detail")),
-        ("HINT", ("hint",)),
-        ("STATEMENT", ("query", "statement", "sql")),
-    ):
-        lines += [f"{label}:  {value[name]}" for name in names if isinstance(value.get(name), str)]
-    return "\n".join([*lines, *filter(None, inner)]) + "\n"
 
 
-def _is_code(text: str) -> bool:
+def is_code(text: str) -> bool:
+    """Whether this is an error code of a database, or of PostgREST."""
     return bool(re.fullmatch(r"PGRST\d{3}|(?=.*\d)[0-9A-Z]{5}|SQLITE_[A-Z_]+", text))
 
 

@@ -64,6 +64,53 @@ PASTES = {
         'ERROR:  リレーション"t"の列"a"のNULL値が非NULL制約に違反しています',
         [{"code": "23502", "table": "t", "columns": ("a",)}],
     ),
+    "JSON that names its table in a field of its own": (
+        r'{"table":"hosts","code":"23505","message":"duplicate key value violates unique constraint \"u\"","detail":"Key (name)=(a) already exists."}',
+        [{"code": "23505", "table": "hosts", "columns": ("name",), "values": ("a",), "constraint": "u"}],
+    ),
+    "JSON without a message": (
+        '{"table":"hosts","code":"23505","column":"name"}', [{"code": "23505", "table": "hosts", "columns": ("name",)}],
+    ),
+    "JSON that names its table around the error": (
+        '{"tableName": "hosts", "error": {"code": "23502", "message": "no value"}}', [{"code": "23502", "table": "hosts"}],
+    ),
+    "JSON with several errors, each with its table": (
+        '{"errors": [{"table": "a", "code": "23505", "message": "x"}, {"table": "b", "code": "23502", "message": "y"}]}',
+        [{"code": "23505", "table": "a"}, {"code": "23502", "table": "b"}],
+    ),
+    "a message that names a row, and another table beside it": (
+        '{"table": "sync_log", "code": "19", "message": "Failed to sync INSERT operation for hosts:5: UNIQUE constraint failed: hosts.id"}',
+        [{"table": "hosts", "row": "5"}],
+    ),
+    "YAML": (
+        'error:\n  code: "23505"\n  message: duplicate key value violates unique constraint "u"\n  detail: Key (a, b)=(1, x) already exists.\n',
+        [{"code": "23505", "constraint": "u", "columns": ("a", "b"), "values": ("1", "x")}],
+    ),
+    "YAML, the code last and quotes within quotes": (
+        'message: "duplicate key value violates unique constraint \\"u\\""\ncode: 23505',
+        [{"code": "23505", "constraint": "u"}],
+    ),
+    "YAML, a list, texts of several lines": (
+        "- code: 23505\n  message: |\n    duplicate key value violates\n    unique constraint \"u\"\n  table: hosts\n"
+        "- code: 23502\n  message: null value in column \"n\" violates\n    not-null constraint\n  table: domains\n",
+        [{"code": "23505", "table": "hosts", "constraint": "u"}, {"code": "23502", "table": "domains", "columns": ("n",)}],
+    ),
+    "what node prints of an error": (
+        "error: duplicate key value violates unique constraint \"u\"\n    at Parser.parseErrorMessage (parser.js:283:98) {\n  length: 200,\n"
+        "  severity: 'ERROR',\n  code: '23505',\n  detail: 'Key (name)=(a) already exists.',\n  table: 'hosts',\n  constraint: 'u'\n}",
+        [{"code": "23505", "table": "hosts", "constraint": "u", "values": ("a",)}],
+    ),
+    "the code of an error apart from its message": (
+        "duplicate key value violates unique constraint \"u\"\n\n  code: '23505',\n  table: 'hosts',",
+        [{"code": "23505", "table": "hosts", "constraint": "u"}],
+    ),
+    "psql, verbose": (
+        'ERROR:  23514: new row violates it\nSCHEMA NAME:  public\nTABLE NAME:  hosts\nCOLUMN NAME:  n\nCONSTRAINT NAME:  c\nLOCATION:  a, b.c:1',
+        [{"code": "23514", "table": "hosts", "columns": ("n",), "constraint": "c"}],
+    ),
+    "fields that are no error": (
+        "code: review\ntable: hosts\nERROR: deadlock detected", [{"code": "40P01", "table": None}],
+    ),
     "text around it": (
         f"Hi team, since this morning we see this:\n> Failed to insert products: {NOT_COVERED}\nAny idea? Thanks!",
         [{"code": "42P10", "table": "products"}],
@@ -75,6 +122,18 @@ PASTES = {
 def test_what_was_pasted_is_read(pasted: str, wanted: list[dict[str, object]]) -> None:
     found = complaints(pasted)
     assert [{name: getattr(c, name) for name in w} for c, w in zip(found, wanted, strict=True)] == wanted
+
+
+@pytest.mark.parametrize("name", ["YAML, a list, texts of several lines", "JSON without a message"])
+def test_where_it_is_and_each_cause_once(name: str) -> None:
+    frame = sn.diagnose(PASTES[name][0]).frame
+    assert not frame.duplicated(["cause"]).any()
+    wanted = PASTES[name][1]
+    places = {
+        f"{each['table']} ({', '.join(each['columns'])})" if each.get("columns") else each["table"]
+        for each in wanted
+    }  # type: ignore[arg-type]
+    assert set(frame["where"]) == places
 
 
 def test_the_message_of_the_incident() -> None:
@@ -106,6 +165,8 @@ HOSTILE = {
     "braces without end": "{" * 50_000,
     "a deep document": '{"error":' * 3000 + '"x"' + "}" * 3000,
     "a long line": "UNIQUE constraint failed: " + "a" * 1_000_000,
+    "a field of blanks": "code: 23505\nmessage:" + " " * 15_000 + "x" + " " * 4_000,
+    "a field that goes on": "code: 23505\nmessage: |\n" + "  x\n" * 50_000,
     "many quotes": 'ERROR: "' * 20_000,
     "controls": "ERROR: \x00\x1b[31m duplicate key value violates \u202e",
     "nothing": "",
