@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import syncnb as sn
 from syncnb import journal
 from syncnb.journal.outside import FIRST
 from tests.databases import Workbench
+from tests.faults.ledger import summed_up
 from tests.faults.proxy import proxied
 from tests.proof.counting import count
 from tests.test_repair import DDL, everything
@@ -149,14 +151,26 @@ def test_a_killed_run_is_settled_at_the_next_start(
     bench: Workbench, point: str, state: str, status: str, runs: list[str]
 ) -> None:
     local, remote = clerk(bench)
+    with sqlite3.connect(local.path) as here, psycopg.connect(bench.last) as owner:  # type: ignore[attr-defined]
+        here.execute("UPDATE t SET v = CASE id WHEN 1 THEN 40 WHEN 2 THEN 50 ELSE 10 END")
+        owner.execute("UPDATE t SET v = 50")
+    here.close()
     p = planned(local, remote)
     kill(p, remote, point)
+    paid(bench)
     assert sn.history(remote).frame["status"].tolist() == ["running"]
     assert sn.diff(local, remote).verdict == state
     r = sn.apply(p, remote, allow=ALLOW)
     assert (r.status, r.counts["inserted"].tolist()) == (status, [1])
+    paid(bench)
     assert sn.history(remote).frame["status"].tolist() == runs
     assert sn.verify(r, remote)
+
+
+def paid(bench: Workbench) -> None:
+    """What row 4 has by now row 1 has no more, as a superuser sees it."""
+    with psycopg.connect(bench.last) as owner:
+        summed_up(*owner.execute("SELECT sum(CAST(v AS integer)) FROM t").fetchone() or (), 100)
 
 
 def test_what_the_server_forgot_is_unknown_and_compared(

@@ -20,8 +20,8 @@ from syncnb import failpoints
 from tests.proof.counting import count
 
 __all__ = [
-    "ALLOW", "Machine", "Pair", "PostgresSide", "Row", "Side", "State", "cases", "keys", "nasty", "plain", "raising", "text_of",
-    "typed", "values",
+    "ALLOW", "Machine", "Pair", "PostgresSide", "Row", "Side", "State", "cases", "keys", "nasty", "plain", "raising", "reaching",
+    "text_of", "third", "typed", "values",
 ]  # fmt: skip
 
 ALLOW = ("deletes", "cascades", "many_changes", "lossy")
@@ -235,6 +235,12 @@ def cases(machine: type[Machine], *, sqlite: tuple[int, int], postgresql: tuple[
     return machine.TestCase, pytest.mark.usefixtures("served")(served.TestCase)
 
 
+def third(again: sn.Synced) -> None:
+    """A sync when nothing was left to pass on: it has nothing to write."""
+    count("syncs when nothing was left to pass on")
+    count("records that a further sync wrote", again.records)
+
+
 def text_of(value: Any) -> Any:
     """What a column of text of PostgreSQL may hold of it; keys and other whole numbers stay."""
     if isinstance(value, int) and abs(value) < 2**31:
@@ -248,25 +254,35 @@ def typed(value: Any) -> tuple[str, str]:
 
 
 @contextmanager
-def raising(point: str, problem: BaseException) -> Iterator[list[str]]:
-    """Within this block that is raised wherever this failpoint is reached; the list says whether it was."""
+def reaching(point: str, act: Callable[[], None]) -> Iterator[list[str]]:
+    """Within this block that is done wherever this failpoint is reached; the list says whether it was."""
     reached: list[str] = []
 
     def reach(name: str) -> None:
         if name == point:
             reached.append(name)
-            raise problem
+            act()
 
-    users = [
-        module
-        for name, module in list(sys.modules.items())
-        if name.startswith("syncnb.") and getattr(module, "reach", None) is failpoints.reach
-    ]
     was: Callable[[str], None] = failpoints.reach
-    for module in users:
-        module.reach = reach  # type: ignore[attr-defined]
+    _replaced(was, reach)
     try:
         yield reached
     finally:
-        for module in users:
-            module.reach = was  # type: ignore[attr-defined]
+        _replaced(reach, was)  # also where it was imported meanwhile
+
+
+def _replaced(was: Callable[[str], None], by: Callable[[str], None]) -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("syncnb.") and getattr(module, "reach", None) is was:
+            module.reach = by  # type: ignore[attr-defined]
+
+
+@contextmanager
+def raising(point: str, problem: BaseException) -> Iterator[list[str]]:
+    """Within this block that is raised wherever this failpoint is reached; the list says whether it was."""
+
+    def fail() -> None:
+        raise problem
+
+    with reaching(point, fail) as reached:
+        yield reached

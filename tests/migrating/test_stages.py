@@ -13,9 +13,10 @@ import pytest
 import syncnb as sn
 from syncnb.embedded import available
 from tests.databases import Workbench
+from tests.faults.ledger import summed_up
 from tests.migrating.scene import catalogue
 from tests.migrating.test_steps import allowed, content, made
-from tests.proof.counting import count
+from tests.proof.counting import count, judged
 
 pytestmark = pytest.mark.skipif(not available(), reason="no PostgreSQL here")
 STEPS = [
@@ -28,6 +29,14 @@ POINTS = (
     "run-begun", "altered", "marked", "before-commit", "after-commit", "between-stages", "batch", "outside-meant",
     "outside-done",
 )  # fmt: skip
+
+BALANCE = ("ALTER TABLE p ADD COLUMN balance integer", "UPDATE p SET balance = id * 100")
+
+
+def balanced(bench: Workbench) -> None:
+    """No migration moves any money, as a connection sees it that is none of ours."""
+    with psycopg.connect(bench.last) as connection:
+        summed_up(*connection.execute("SELECT sum(balance) FROM p").fetchone() or (), 600)
 
 
 def killed_at(point: str, work: Callable[[], object]) -> bool:
@@ -49,13 +58,14 @@ def killed_at(point: str, work: Callable[[], object]) -> bool:
 def test_a_kill_at_each_point_is_resumed(
     bench: Workbench, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = made(bench, "postgresql")
+    store = made(bench, "postgresql", *BALANCE)
     before, rows = catalogue(store), content(store)
     noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
     monkeypatch.setenv("SYNCNB_NOW", noon.isoformat())
     plan = sn.migrate(store, STEPS, online=True)
     assert len(plan.stages) == 5
     assert killed_at(point, lambda: sn.apply(plan, store, allow=allowed(plan)))
+    balanced(bench)
     monkeypatch.setenv("SYNCNB_NOW", (noon + timedelta(minutes=6)).isoformat())
     report = sn.apply(plan, store, allow=allowed(plan))
     assert report.status == "applied"
@@ -63,10 +73,14 @@ def test_a_kill_at_each_point_is_resumed(
     there = catalogue(store)
     assert there["p"]["constraint p_copy_key"] == "UNIQUE (copy)"
     assert there["c"]["constraint c_p_id_fkey"] == "FOREIGN KEY (p_id) REFERENCES p(id)"
-    assert [row["copy"] for row in content(store)["p"]] == ["a", "b", "c"]
+    with judged():
+        assert [row["copy"] for row in content(store)["p"]] == ["a", "b", "c"]
+    balanced(bench)
     sn.apply(sn.undo(report, store), store)
     assert catalogue(store) == before
-    assert content(store) == rows
+    with judged():
+        assert content(store) == rows
+    balanced(bench)
 
 
 def test_what_was_done_by_half_is_taken_back(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
