@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import nbformat
 from playwright.sync_api import Browser, Page, Request
 
+from tests.proof.counting import count
 from tests.refresh_notebooks import METADATA
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,8 @@ QUIET = (
     "--disable-features=Translate,OptimizationHints,MediaRouter,AutofillServerCommunication",
 )  # fmt: skip
 """A browser that calls nobody, and that runs as root."""
+FIRED = "window.hurt ?? window.fired ?? null"
+"""What hostile values set where a script of theirs runs."""
 IDLE = """window.jupyterapp?.shell.currentWidget?.context?.path === '%s'
     && window.jupyterapp.shell.currentWidget.sessionContext?.session?.kernel?.status === 'idle'"""
 HARMLESS = (
@@ -161,3 +164,10 @@ class Opened:
     def theme(self, name: str) -> None:
         self.command("apputils:change-theme", theme=name)
         self.page.wait_for_function(f"document.body.dataset.jpThemeName === '{name}'")
+
+
+def unhurt(page: Page, where: str = "") -> None:
+    """No script ran that is a value."""
+    fired = page.evaluate(FIRED) is not None
+    count("pages in which a script fired" if fired else "pages in which a script did not fire")
+    assert not fired, where

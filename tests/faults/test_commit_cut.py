@@ -17,7 +17,7 @@ from syncnb.applying import running
 from syncnb.stores import postgres_line
 from tests.databases import Workbench
 from tests.faults.proxy import WAYS, How, Passed, Proxy, Trouble, proxied, until
-from tests.proof.counting import count, draws, share
+from tests.proof.counting import count, draws, judged, share
 
 DDL = (
     "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)",
@@ -57,9 +57,12 @@ class Scene:
         return self.truth.execute(query.encode(), told).fetchone()
 
     def stands(self) -> str:
-        """Whether the row is as before, as after, or as nobody meant; by the user's tables alone."""
+        """Whether the row is as before or as after; by the user's tables alone."""
         found = self.ask("SELECT n, (SELECT count(*) FROM seen WHERE n = 1) FROM t")
-        return {(0, 0): "before", (1, 1): "after"}.get(found, f"a mixture: {found}")
+        stands = {(0, 0): "before", (1, 1): "after"}
+        with judged():
+            assert found in stands, f"a mixture: {found}"
+        return stands[found]
 
     def runs(self) -> list[str]:
         """How the runs of the plan ended, as the journal has it."""
@@ -71,12 +74,13 @@ class Scene:
         assert again == ("already applied" if stood == "after" else "applied"), (stood, again)
         markers = self.ask("SELECT count(*) FROM syncnb.markers")
         runs = self.runs()
-        assert (self.stands(), markers, runs.count("success"), told and "running" in runs) == (
-            "after",
-            (1,),
-            1,
-            False,
-        )
+        with judged():
+            assert (self.stands(), markers, runs.count("success"), told and "running" in runs) == (
+                "after",
+                (1,),
+                1,
+                False,
+            )
 
 
 @contextmanager
@@ -133,6 +137,7 @@ def test_cuts_at_commit(bench: Workbench) -> None:
             if happened != good:
                 wrong.append((third, round_, happened))
             scene.then(happened[1])
+        count(WRONG, len(wrong))
         assert (wrong, scene.proxy.cuts) == ([], len(THIRDS))
         count("cuts at COMMIT, the verdict right", scene.proxy.cuts)
 
@@ -199,6 +204,7 @@ def test_a_dialogue_cut_at_its_messages_and_bytes(bench: Workbench) -> None:
             if problem:
                 wrong.append((trouble, problem))
             scene.then(scene.stands())
+        count(WRONG, len(wrong))
         assert wrong == []
         cuts = scene.proxy.cuts - cuts
         assert cuts > 0.9 * tried  # a dialogue may be a few messages shorter than the one that was recorded
@@ -221,6 +227,7 @@ def verdict(scene: Scene, said: str, *, journal_told: bool = True) -> str:
     return "" if runs in meant else f"said {said}, the journal says {runs}"
 
 
+WRONG = "verdicts that were wrong"
 SILENCE = 0.3
 
 
@@ -273,5 +280,6 @@ def test_a_peer_that_never_answers_again(bench: Workbench) -> None:
                 wrong.append((trouble, problem, said, round(took, 1)))
             scene.proxy.heal()
             scene.then(scene.stands(), told=trouble.how != "gone")
+        count(WRONG, len(wrong))
         assert wrong == []
         count("peers that never answered again, the verdict right", sum(one.how != "slow" for one in points))

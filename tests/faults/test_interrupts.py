@@ -15,7 +15,7 @@ import syncnb as sn
 from tests.faults.places import Place
 from tests.faults.proxy import until
 from tests.faults.test_process import SESSIONS
-from tests.proof.counting import count, draws, share
+from tests.proof.counting import HARM, JUDGED, MOST, count, draws, parts, share, turn
 
 DDL = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"
 BEFORE, AFTER = [(1, 0), (2, 0)], [(1, 1), (2, 1), (3, 1)]
@@ -25,7 +25,8 @@ OPENING = ("open_file", "writing", "reading")
 IN_SUITE = 8
 LAST = 50
 """Moments at the end, when everything is closed: of these some are always among them."""
-ROUNDS = 100
+ROUNDS = 300
+"""Of the proof, after which each moment has been one: some 200 a round, a minute or two."""
 
 
 class Pressing:
@@ -116,6 +117,8 @@ class Scene:
     def wrong(self, said: str) -> str:
         """What is not as it must be after a Ctrl-C; empty where everything is."""
         rows, runs, free = self.place.ask(self.store), self.runs(), self.is_free()
+        count(JUDGED)
+        count(HARM, int(rows not in (BEFORE, AFTER)))
         meant = {"before": (BEFORE, ([], ["failed"])), "after": (AFTER, (["success"],))}
         fits = [name for name, (there, ends) in meant.items() if rows == there and runs in ends]
         # Python itself hears none while it throws a generator away: then everything is done.
@@ -126,15 +129,16 @@ class Scene:
         return "" if again == meant_again and self.place.ask(self.store) == AFTER else f"again {again}"
 
 
-def moments(work: Callable[[], Any]) -> list[int]:
-    """All moments of it; in the suite some of them."""
+def moments(work: Callable[[], Any], engine: str) -> list[int]:
+    """Those of this round; in the suite some of them."""
     counting = Pressing()
     counting.on(work)
+    count(f"{MOST}moments of {work.__name__} on {engine}", counting.passed - 1)
     every = range(1, counting.passed)
     if few := share(IN_SUITE):
         return draws(21).sample(every, few) + draws(22).sample(every[-LAST:], few // 2)
-    # The proof goes through all of them in some rounds: each takes one in so many, and begins elsewhere.
-    return list(every[draws(21).randrange(ROUNDS) :: ROUNDS])
+    # The proof goes through all of them in so many rounds: each takes one in so many, and begins elsewhere.
+    return list(every[parts(ROUNDS)[turn() % ROUNDS] :: ROUNDS])
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -161,14 +165,14 @@ def test_an_interrupt_at_any_moment(place: Place, engine: str) -> None:
     scene = Scene(place, engine)
     scene.again()
     wrong, pressed = [], 0
-    for at in moments(scene.apply):
+    for at in moments(scene.apply, engine):
         scene.again()
         pressing = Pressing(at)
         said = pressing.on(scene.apply)
         if problem := scene.wrong(said):
             wrong.append((at, pressing.where, problem))
         pressed += bool(pressing.where)
-    for at in moments(scene.diff):
+    for at in moments(scene.diff, engine):
         pressing = Pressing(at)
         said = pressing.on(scene.diff)
         free, verdict = scene.is_free(), scene.diff().verdict

@@ -15,6 +15,7 @@ from hypothesis.stateful import initialize, rule
 import syncnb as sn
 from syncnb.clock import standing_at
 from tests.machines.world import ALLOW, Pair, PostgresSide, Side, cases, keys
+from tests.proof.counting import judged
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York")
 BEGINNINGS = (
@@ -92,27 +93,28 @@ class Clocks(Pair):
             p = sn.plan(d, into=stores[own], resolve=policy)
             r = sn.apply(p, stores[own], allow=ALLOW, progress=False)
         assert r.status in ("applied", "nothing to do"), (r.status, r.results)
-        assert rows(sides[other]) == before[other], "only one side is written"
-        found = rows(sides[own])
-        for k in {*found, *before[own], *before[other]}:
-            mine, theirs, now = before[own].get(k), before[other].get(k), found.get(k)
-            if mine is None or theirs is None:
-                # Inserted or left: only a stamp that no clock there can show keeps a row out.
-                assert now is not None or not self._fits(theirs[1], other, own)
-                assert now is None or now[0] == (mine or theirs)[0]
-                assert mine is None or now == mine
-                continue
-            taken = now != mine
-            assert now is not None
-            assert not taken or now[0] == theirs[0], "a row of nobody"
-            if mine[0] == theirs[0]:
-                continue
-            later = self._later(theirs[1], other, mine[1], own, threshold)
-            assert later is None or taken == later, (k, mine, theirs, self.zones, self.now)
-            if taken and later:
-                assert moment(now[1], self.zones[own]) == moment(theirs[1], self.zones[other]), (
-                    "another moment"
-                )
+        with judged():
+            assert rows(sides[other]) == before[other], "only one side is written"
+            found = rows(sides[own])
+            for k in {*found, *before[own], *before[other]}:
+                mine, theirs, now = before[own].get(k), before[other].get(k), found.get(k)
+                if mine is None or theirs is None:
+                    # Inserted or left: only a stamp that no clock there can show keeps a row out.
+                    assert now is not None or not self._fits(theirs[1], other, own)
+                    assert now is None or now[0] == (mine or theirs)[0]
+                    assert mine is None or now == mine
+                    continue
+                taken = now != mine
+                assert now is not None
+                assert not taken or now[0] == theirs[0], "a row of nobody"
+                if mine[0] == theirs[0]:
+                    continue
+                later = self._later(theirs[1], other, mine[1], own, threshold)
+                assert later is None or taken == later, (k, mine, theirs, self.zones, self.now)
+                if taken and later:
+                    assert moment(now[1], self.zones[own]) == moment(theirs[1], self.zones[other]), (
+                        "another moment"
+                    )
 
     def _later(self, theirs: Any, there: str, mine: Any, here: str, threshold: int) -> bool | None:
         """Whether their stamp must win; None where it may."""

@@ -11,7 +11,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 import syncnb as sn
 from tests.machines.world import Machine, cases, keys, typed, values
-from tests.proof.counting import count
+from tests.proof.counting import count, judged
 
 TABLES = (
     "CREATE TABLE t (k INTEGER PRIMARY KEY, u{any}, v TEXT, n INTEGER DEFAULT 7, CHECK (n > 0)) -- kept",
@@ -132,17 +132,22 @@ class Migrating(Machine):
             r = sn.apply(p, store, allow=allowed(p), progress=False)
         except (sn.PlanError, sn.WriteError) as problem:  # seen beforehand, or by the database itself
             assert drift, problem
-            assert (self.rows, self.catalogue) == (before, catalogue), f"{problem}, and something has changed"
+            with judged():
+                assert (self.rows, self.catalogue) == (before, catalogue), (
+                    f"{problem}, and something has changed"
+                )
             return
         after, now = self.rows, self.catalogue
         if r.status != "applied":
-            assert (after, now) == (before, catalogue), f"{r.status}, and something has changed"
+            with judged():
+                assert (after, now) == (before, catalogue), f"{r.status}, and something has changed"
             assert drift or r.status == "nothing to do", r.results
             return
-        assert without_nulls(kept(before, after), before) == without_nulls(before, before), (
-            "a row was lost or changed"
-        )
-        assert what == "a column that is filled" or kept(before, after) == before
+        with judged():
+            assert without_nulls(kept(before, after), before) == without_nulls(before, before), (
+                "a row was lost or changed"
+            )
+            assert what == "a column that is filled" or kept(before, after) == before
         self._holds(what)
         assert sn.verify(r, store)
         self.runs.append((r, catalogue, now, after))
@@ -174,14 +179,25 @@ class Migrating(Machine):
             assert at < len(self.runs) - 1 or rows != wrote, problem
             return
         allow = allowed(p) if lossy else tuple(set(allowed(p)) - {"lossy"})
-        undone = sn.apply(p, store, allow=allow, progress=False)
+        try:
+            undone = sn.apply(p, store, allow=allow, progress=False)
+        except sn.PlanError as problem:  # a later migration has written this definition anew
+            with judged():
+                assert (self.rows, self.catalogue) == (rows, catalogue), (
+                    f"{problem}, and something has changed"
+                )
+            assert at < len(self.runs) - 1, problem
+            return
         found, now = self.rows, self.catalogue
         if undone.status != "applied":
-            assert (found, now) == (rows, catalogue), f"{undone.status}, and something has changed"
+            with judged():
+                assert (found, now) == (rows, catalogue), f"{undone.status}, and something has changed"
             assert not lossy or at < len(self.runs) - 1 or rows != wrote, (undone.status, undone.results)
             return
-        assert kept(found, rows) == found, "the undo of a definition changed a row"
-        assert {t: set(found[t]) for t in found} == {t: set(rows[t]) for t in rows}, "the undo lost a row"
+        count("undos that were applied")
+        with judged():
+            assert kept(found, rows) == found, "the undo of a definition changed a row"
+            assert {t: set(found[t]) for t in found} == {t: set(rows[t]) for t in rows}, "the undo lost a row"
         gone = {name for row in rows["t"].values() for name in row} - {
             name for row in found["t"].values() for name in row
         }

@@ -12,7 +12,7 @@ from hypothesis.stateful import initialize, precondition, rule
 import syncnb as sn
 from tests.machines.oracles import foreseen, shown
 from tests.machines.world import ALLOW, Pair, PostgresSide, Side, State, cases, keys, typed, values
-from tests.proof.counting import count
+from tests.proof.counting import count, judged
 
 POLICIES = {"local": sn.take_local, "remote": sn.take_remote, "insert only": sn.insert_only, "nobody": None}
 
@@ -107,12 +107,14 @@ class Repairing(Pair):
         after = self.remote.state
         if r.status == "applied":
             assert p.id not in known, "one plan was applied twice"
-            assert after == shown(p, before), "what stands there is what the preview showed"
+            with judged():
+                assert after == shown(p, before), "what stands there is what the preview showed"
             assert sn.verify(r, self.remote.store)
             count("plans applied and proved")
             self.runs.append((r, p, before, after))
         else:
-            assert after == before, f"{r.status}, and something has changed"
+            with judged():
+                assert after == before, f"{r.status}, and something has changed"
             assert r.status != "already applied" or p.id in known
             assert r.status != "refused" or seen != before, f"nobody drifted: {r.results}"
         assert (r.status == "refused") == refused, (r.status, r.results)
@@ -120,7 +122,11 @@ class Repairing(Pair):
         count("refusals that came", int(r.status == "refused"))
         count("writes of which the oracle looked at every row")
         again = sn.apply(p, self.remote.store, allow=ALLOW, progress=False).status
-        assert (again, self.remote.state) == ("already applied" if r.status == "applied" else r.status, after)
+        with judged():
+            assert (again, self.remote.state) == (
+                "already applied" if r.status == "applied" else r.status,
+                after,
+            )
 
     @precondition(lambda self: self.runs)
     @rule(back=st.integers(1, 3))
@@ -135,18 +141,21 @@ class Repairing(Pair):
         undone = sn.apply(p, self.remote.store, allow=ALLOW, progress=False)
         found = self.remote.state
         if undone.status == "applied":
+            count("undos that were applied")
             # Every row that the run wrote is as it was before it; all others are as they were just now.
-            for table in found:
-                for k in {*before[table], *after[table], *now[table], *found[table]}:
-                    wrote = before[table].get(k) != after[table].get(k)
-                    if table == "c" and not wrote and k in now["c"] and gone(now["c"][k], now, found):
-                        assert k not in found["c"]  # it went with its parent, which was allowed and told
-                        continue
-                    assert found[table].get(k) == (before if wrote else now)[table].get(k), (table, k)
+            with judged():
+                for table in found:
+                    for k in {*before[table], *after[table], *now[table], *found[table]}:
+                        wrote = before[table].get(k) != after[table].get(k)
+                        if table == "c" and not wrote and k in now["c"] and gone(now["c"][k], now, found):
+                            assert k not in found["c"]  # it went with its parent, which was allowed and told
+                            continue
+                        assert found[table].get(k) == (before if wrote else now)[table].get(k), (table, k)
             self.runs.append((undone, p, now, found))
             count("undos, each row as before")
         else:
-            assert (undone.status, found) == ("refused", now)
+            with judged():
+                assert (undone.status, found) == ("refused", now)
             assert now != after, f"nobody wrote since, and the undo was refused: {undone.results}"
 
 

@@ -11,8 +11,8 @@ from hypothesis.stateful import initialize, rule
 
 import syncnb as sn
 from tests.machines.oracles import Rows, merged
-from tests.machines.world import ALLOW, Pair, cases, keys, values
-from tests.proof.counting import count
+from tests.machines.world import ALLOW, Pair, cases, keys, third, values
+from tests.proof.counting import count, judged
 
 
 class Syncing(Pair):
@@ -54,14 +54,20 @@ class Syncing(Pair):
         expected = merged(self.agreed, ours, theirs, local_wins=local_wins)
         done = self._sync(local_wins)
         assert done, done.waiting
-        assert (self.local.state["t"], self.remote.state["t"]) == (expected, expected)
+        with judged():
+            assert (self.local.state["t"], self.remote.state["t"]) == (expected, expected)
         self.agreed = expected
         count("most rounds of sync until both were the same", 1)
         # Another round writes nothing: what was passed on is not passed back.
         for _ in range(2):
             again = self._sync(local_wins)
-            assert (again.records, self.local.state["t"], self.remote.state["t"]) == (0, expected, expected)
-            count("records that a further sync wrote", again.records)
+            third(again)
+            with judged():
+                assert (again.records, self.local.state["t"], self.remote.state["t"]) == (
+                    0,
+                    expected,
+                    expected,
+                )
         assert sn.diff(self.local.store, self.remote.store, progress=False).verdict == "equal"
 
     def _sync(self, local_wins: bool) -> sn.Synced:
@@ -79,9 +85,10 @@ class Syncing(Pair):
         settled = {k for k in {*one, *other, *ours, *theirs} if one.get(k) == other.get(k)}
         for side, before in ((self.local, ours), (self.remote, theirs)):
             now = side.state["t"]
-            assert {k: now.get(k) for k in settled} == {k: one.get(k) for k in settled}
-            left = {*ours, *theirs, *self.agreed} - settled
-            assert {k: now.get(k) for k in left} == {k: before.get(k) for k in left}
+            with judged():
+                assert {k: now.get(k) for k in settled} == {k: one.get(k) for k in settled}
+                left = {*ours, *theirs, *self.agreed} - settled
+                assert {k: now.get(k) for k in left} == {k: before.get(k) for k in left}
         self.agreed = {k: v for k, v in self.agreed.items() if k not in settled} | {
             k: one[k] for k in settled if k in one
         }

@@ -156,6 +156,7 @@ def main() -> int:
     count("types of which every value came back exactly", len(exact))
     count("values that went to SQLite and back", sum(each.values for each in found))
     count("values that came back exactly", sum(each.back for each in found))
+    count("values that did not, and nobody had said so", sum(len(each.wrong) for each in found))
     count("values that did not, as was said", sum(len(each.told) for each in found))
     for each in found:
         for line in each.told:
