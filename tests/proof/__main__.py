@@ -5,28 +5,25 @@ A round that has begun comes to its end, which is a matter of minutes; Ctrl-C gi
 
 import argparse
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.proof.counting import FILE, KEPT, SEED, added
-from tests.proof.figures import ROOT, commit, sheet
+from tests.proof.counting import added
+from tests.proof.figures import commit, sheet
 from tests.proof.jobs import JOBS, Figures, Job
+from tests.proof.rounds import Outcome, Round
 
 SUMMARY = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 WORDS = ("lossy:", "covered:", "MISSED")
 """Begin the lines that a job says besides its figures."""
-
-HANGS = 1800.0
-"""Seconds after which a round is taken to hang."""
+LOOKS = 0.05
+"""Seconds between two looks at the rounds that run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,95 +38,81 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="where it goes on from; new for another seed or commit",
     )
     asked.add_argument("--only", default="", help="jobs with this word in their name")
+    asked.add_argument(
+        "--jobs", type=int, default=1, help="rounds at a time; one that measures seconds runs alone"
+    )
     told = asked.parse_args(arguments)
     known = _known(told.state, told.seed)
-    until = time.monotonic() + 60 * told.minutes
     with suppress(KeyboardInterrupt):
-        for job, seed in _waiting(known, told.seed, told.only):
-            if time.monotonic() >= until:
-                break
-            _run(job, seed, known[job.name], _kept(told.state, told.seed))
-            told.state.write_text(json.dumps(_content(known, told.seed), indent=1))
+        _run(known, told, time.monotonic() + 60 * told.minutes)
     print("\n".join(sheet(known, told.seed)))
     return int(any(figures.failed for figures in known.values()))
 
 
-def _waiting(known: dict[str, Figures], seed: int, only: str) -> Iterator[tuple[Job, int]]:
-    """A round of each; then the rest of what is done once; then what is furthest from what a whole proof asks of it."""
-    while True:
-        left = [
-            job
-            for job in JOBS
-            if only in job.name and not (job.once and known[job.name].rounds >= job.wanted)
-        ]
-        if not left:
-            return
-        rounds = {job.name: known[job.name].rounds for job in left}
-        job = min(left, key=lambda job: (rounds[job.name] > 0, not job.once, rounds[job.name] / job.wanted))
-        yield job, seed * 1_000_003 + known[job.name].rounds
+def _run(known: dict[str, Figures], told: argparse.Namespace, until: float) -> None:
+    """So many rounds at a time; each is added to the figures when it has ended."""
+    running: list[Round] = []
+    kept = _kept(told.state, told.seed)
+    try:
+        while True:
+            while time.monotonic() < until and (one := _next(known, running, told.only, told.jobs)):
+                job, number = one
+                running.append(Round(job, number, told.seed, kept))
+                print(f"{job.name}: round {number + 1}, seed {running[-1].seed}", flush=True)
+            if not running:
+                return
+            for each in [each for each in running if each.ended()]:
+                running.remove(each)
+                _tell(each, known[each.job.name], each.outcome())
+                told.state.write_text(json.dumps(_content(known, told.seed), indent=1))
+            time.sleep(LOOKS)
+    finally:
+        for each in running:
+            each.give_up()
 
 
-def _run(job: Job, seed: int, figures: Figures, kept: Path) -> None:
-    """One round; what it says goes to its figures."""
-    print(f"{job.name}: round {figures.rounds + 1}, seed {seed}", flush=True)
-    since = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sn-proof-") as folder:
-        counts = Path(folder) / "counts"
-        code, told = _tested(job, figures.rounds, seed, {FILE: str(counts), KEPT: str(kept)}, Path(folder))
-        figures.counts = added(figures.counts, counts.read_text() if counts.exists() else "")
-    figures.seconds += time.monotonic() - since
-    figures.rounds += 1
-    _tell(job, seed, figures, code, told)
+def _next(
+    known: Mapping[str, Figures], running: Sequence[Round], only: str, jobs: int
+) -> tuple[Job, int] | None:
+    """What begins now, and its number; None where nothing is left, or has to wait for what runs.
+
+    A round of each; then the rest of what is done once; then what is furthest from what a whole proof asks of it.
+    """
+    if len(running) >= max(1, jobs) or any(each.job.alone for each in running):
+        return None
+    begun = Counter(each.job.name for each in running)
+    rounds = {job.name: known[job.name].rounds + begun[job.name] for job in JOBS}
+    left = [job for job in JOBS if only in job.name and not (job.once and rounds[job.name] >= job.wanted)]
+    if not left:
+        return None
+    job = min(left, key=lambda job: (rounds[job.name] > 0, not job.once, rounds[job.name] / job.wanted))
+    if job.alone and running:
+        return None
+    taken = {*known[job.name].done, *(each.number for each in running if each.job.name == job.name)}
+    return job, next(number for number in range(len(taken) + 1) if number not in taken)
 
 
-def _tell(job: Job, seed: int, figures: Figures, code: int | None, told: str) -> None:
-    counts = {what.removesuffix("s"): int(number) for number, what in SUMMARY.findall(told[-500:])}
+def _tell(one: Round, figures: Figures, outcome: Outcome) -> None:
+    """What a round says goes to the figures of its job."""
+    figures.done.append(one.number)
+    figures.seconds += outcome.seconds
+    figures.counts = added(figures.counts, outcome.counts)
+    counts = {what.removesuffix("s"): int(number) for number, what in SUMMARY.findall(outcome.said[-500:])}
     figures.passed += counts.get("passed", 0)
     figures.skipped += counts.get("skipped", 0)
-    figures.examples += job.examples * counts.get("passed", 0)
-    lines = told.splitlines()
+    figures.examples += one.job.examples * counts.get("passed", 0)
+    lines = outcome.said.splitlines()
     words = [line for line in lines if line.startswith(WORDS)]
     if any(line.startswith("covered:") for line in words):  # of all groups so far
         figures.said = [line for line in figures.said if not line.startswith("covered:")]
     figures.said += words
-    if code is None:
+    if outcome.code is None:
         figures.failed += 1
-        figures.said.append(f"seed {seed}: it hangs")
-    elif code:
+        figures.said.append(f"seed {one.seed}: it hangs")
+    elif outcome.code:
         figures.failed += counts.get("failed", 0) + counts.get("error", 0) or 1
         failures = [line for line in lines if line.startswith(("FAILED", "ERROR"))] or lines[-1:]
-        figures.said += [f"seed {seed}: {line}" for line in failures]
-
-
-def _tested(job: Job, round_: int, seed: int, told: dict[str, str], folder: Path) -> tuple[int | None, str]:
-    """How its tests ended, None where they hang, and what they said; they run in a process of their own."""
-    environment = {
-        **os.environ,
-        **told,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONHASHSEED": str(seed % 2**32),
-        "SYNCNB_PROOF_ROUNDS": "2",
-        SEED: str(seed),
-    }
-    arguments = list(job.parts[round_ % len(job.parts)])
-    if job.examples:
-        environment["SYNCNB_PROOF_EXAMPLES"] = str(job.examples)
-        arguments.append(f"--hypothesis-seed={seed}")
-    said = folder / "said"
-    with said.open("wb") as out:  # no pipe, which whoever outlives it would keep open
-        process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            code: int | None = process.wait(HANGS)
-        except BaseException as problem:
-            os.killpg(process.pid, signal.SIGKILL)  # and all that it has begun
-            process.wait()
-            if not isinstance(problem, subprocess.TimeoutExpired):
-                raise
-            code = None
-    return code, said.read_text("utf-8", "replace")
+        figures.said += [f"seed {one.seed}: {line}" for line in failures]
 
 
 def _kept(state: Path, seed: int) -> Path:

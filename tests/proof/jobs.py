@@ -22,6 +22,8 @@ class Job:
     """How many are drawn for each property or machine of it, in one round."""
     goal: int = 0
     """After how many rounds it has done what a whole proof asks of it: 5,000 examples, 1,000 kills, 200 cuts."""
+    alone: bool = False
+    """Whether it measures seconds, which somebody else at work would make more."""
 
     @property
     def once(self) -> bool:
@@ -38,7 +40,8 @@ class Job:
 class Figures:
     """What is known so far of one job."""
 
-    rounds: int = 0
+    done: list[int] = field(default_factory=list)
+    """The numbers of the rounds that came to their end; a lower one may still be open."""
     passed: int = 0
     failed: int = 0
     skipped: int = 0
@@ -48,6 +51,10 @@ class Figures:
     """What its tests did, as they counted it."""
     said: list[str] = field(default_factory=list)
     """Failures, each with the seed that draws it again; what its tests say in words."""
+
+    @property
+    def rounds(self) -> int:
+        return len(self.done)
 
     def content(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,10 +93,10 @@ JOBS = (
     suite("races", ("tests/races",), goal=10),
     suite("roles, secrets, hostile input", ("tests/test_roles.py", "tests/test_secrets.py", "tests/test_hostile.py")),
     suite("kills at each point", (*KILLED, "-k", "kill and not random"), goal=50),
-    suite("kills at random", ("tests/faults/test_kill.py", "-k", "random"), goal=30),
+    suite("kills at random", ("tests/faults/test_kill.py", "tests/test_syncing.py", "-k", "random"), goal=20),
     suite("kills of the server", ("tests/faults/test_server_kill.py",), goal=5),
-    suite("interrupts", ("tests/faults/test_interrupts.py",), goal=100),
-    Job("time", (("-m", "tests.proof.timing"),)),
+    suite("interrupts", ("tests/faults/test_interrupts.py",), goal=300),
+    Job("time", (("-m", "tests.proof.timing"),), alone=True),
     *MACHINES,
     suite("fuzz", ("tests/fuzz",), examples=25, goal=40),
     suite("hostile input in a browser", *((f"tests/browser/test_{name}.py", "-k", "hostile") for name in ("grid", "panel"))),
