@@ -1,7 +1,8 @@
-/* The two loops that a large comparison spends its time in. Optional: syncnb does the same without, only slower.
+/* The loops that a large comparison spends its time in. Optional: syncnb does the same without, only slower.
  *
  *   read_rows      steps through a SELECT of SQLite and puts its values into arrays, column by column
  *   hash_…         PostgreSQL's hashes of 64 bits (Bob Jenkins' lookup3), cell after cell, for several seeds at once
+ *   read_stamps    stamps that are written in the plain way
  *
  * Nothing of Python and nothing of SQLite is linked: arrays come from numpy, SQLite's functions as pointers from the
  * library that Python's own sqlite3 works with. Whoever calls has checked all lengths; nothing is allocated here.
@@ -256,4 +257,77 @@ EXPORTED void hash_decimals(int64_t *hashes, int64_t rows, int seeds, const int6
             hashes[row] = ended(state) ^ weight;
         }
     }
+}
+
+/* ---------------------------------------------------------------- stamps */
+
+/* So many digits; -1 where one of them is none. */
+static inline int number_of(const uint8_t *text, int digits) {
+    int number = 0;
+    for (; digits--; text++) {
+        if (*text < '0' || *text > '9') return -1;
+        number = 10 * number + *text - '0';
+    }
+    return number;
+}
+
+/* Days from 1970, in the calendar that ISO 8601 has for all years. */
+static inline int64_t days_of(int year, int month, int day) {
+    int shifted = month <= 2 ? year - 1 : year, era = shifted / 400, of_era = shifted - era * 400;
+    int of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return (int64_t)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static inline int length_of(int year, int month) {
+    static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    return lengths[month - 1] + (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+}
+
+/* Stamps as microseconds from 1970; how many there are before the first that is not written in the plain way.
+ *
+ *   2026-01-31 23:59:59      2026-01-31T23:59:59.5      with a zone: …+00, …+00:00 or …Z behind it, else nothing
+ *
+ * nulls: rows that are left out. `exact`: whether it is written just as PostgreSQL writes it. */
+EXPORTED int64_t read_stamps(const uint8_t *text, const int32_t *ends, int64_t rows, const uint8_t *nulls, int zoned,
+                             int64_t *micros, uint8_t *exact) {
+    for (int64_t row = 0; row < rows; row++) {
+        micros[row] = 0;
+        exact[row] = 0;
+        if (nulls[row]) continue;
+        const uint8_t *at = text + ends[row];
+        int size = ends[row + 1] - ends[row], plain = 1;
+        if (size < 19) return row;
+        int year = number_of(at, 4), month = number_of(at + 5, 2), day = number_of(at + 8, 2);
+        int hour = number_of(at + 11, 2), minute = number_of(at + 14, 2), second = number_of(at + 17, 2);
+        if (at[4] != '-' || at[7] != '-' || at[13] != ':' || at[16] != ':') return row;
+        if (at[10] != ' ' && at[10] != 'T') return row;
+        if (year < 1 || month < 1 || month > 12 || day < 1 || day > length_of(year, month)) return row;
+        if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return row;
+        plain = at[10] == ' ';
+        int end = 19, fraction = 0;
+        if (end < size && at[end] == '.') {
+            int digits = 0;
+            for (; digits < 6 && end + 1 + digits < size; digits++) {
+                int digit = number_of(at + end + 1 + digits, 1);
+                if (digit < 0) break;
+                fraction = 10 * fraction + digit;
+            }
+            if (!digits) return row;
+            end += 1 + digits;
+            plain = plain && at[end - 1] != '0';
+            for (; digits < 6; digits++) fraction *= 10;
+        }
+        int left = size - end;
+        if (zoned) {
+            int is_short = left == 3 && !memcmp(at + end, "+00", 3);
+            if (!is_short && !(left == 6 && !memcmp(at + end, "+00:00", 6)) && !(left == 1 && at[end] == 'Z')) return row;
+            plain = plain && is_short;
+        } else if (left) {
+            return row;
+        }
+        int64_t seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+        micros[row] = seconds * 1000000 + fraction;
+        exact[row] = (uint8_t)plain;
+    }
+    return rows;
 }

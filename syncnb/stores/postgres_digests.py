@@ -4,7 +4,7 @@ All of it within the snapshot of a reader; what has to be told goes as bound val
 none, in a setting that goes with the transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,12 +74,15 @@ class PostgresDigester:
         self._placed = recipe.table.type == "table" and not recipe.by_number
         self._tagged = np.zeros(0, PLACED)
 
-    def _hashed(self, *more: str, where: str = "") -> str:
-        """A query of h1 and h2, and of what more is wanted of `t`."""
+    def _hashed(self, more: Mapping[str, str], where: str = "") -> str:
+        """A query of h1 and h2, and of what more is wanted of `t`, by its name."""
+        named = [f"{made} AS {name}" for name, made in more.items()]
         # OFFSET 0, so that images are made once and not once for each hash.
-        inner = f"SELECT {', '.join([self._made, *more])} FROM {self._from}{where} OFFSET 0"  # noqa: S608
-        one, two = self._hashes
-        return f"SELECT i.*, {one} AS h1, {two} AS h2 FROM ({inner}) AS i OFFSET 0"  # noqa: S608
+        inner = f"SELECT {', '.join([self._made, *named])} FROM {self._from}{where} OFFSET 0"  # noqa: S608
+        wanted = [f"i.{name}" for name in more] + [
+            f"{made} AS h{at}" for at, made in enumerate(self._hashes, 1)
+        ]
+        return f"SELECT {', '.join(wanted)} FROM ({inner}) AS i OFFSET 0"  # noqa: S608
 
     def sums(self) -> Sums:
         """The digests of all rows."""
@@ -90,7 +93,7 @@ class PostgresDigester:
                           ORDER BY number)
         FROM generate_series(0, {self.recipe.buckets - 1:d}) AS g (number) LEFT JOIN (
             SELECT bucket, count(*) AS n, bit_xor(h1) AS a, bit_xor(h2) AS b
-            FROM ({self._hashed(f"{self._bucket} AS bucket")}) AS h GROUP BY bucket
+            FROM ({self._hashed({"bucket": self._bucket})}) AS h GROUP BY bucket
         ) AS s ON s.bucket = g.number
         """  # noqa: S608
         self._run(SETTLE)
@@ -103,7 +106,7 @@ class PostgresDigester:
         place = "tidsend(t.ctid)" if self._placed else "''::bytea"
         query = f"""
         SELECT coalesce(string_agg(int8send(tag) || int4send((h1 >> {HALF})::int) || place, ''), '')
-        FROM ({self._hashed(f"{self._tag} AS tag", f"{place} AS place", where=where)}) AS h
+        FROM ({self._hashed({"tag": self._tag, "place": place}, where)}) AS h
         """  # noqa: S608
         self._run(TELL, buckets.tolist())
         (found,) = self._run(query)

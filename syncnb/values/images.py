@@ -38,6 +38,7 @@ from syncnb.values.moments import StampRule
 from syncnb.values.raw import MIXED, to_python
 from syncnb.values.rules import Rule
 from syncnb.values.sides import Side
+from syncnb.values.stamps_compiled import plain_stamps
 
 __all__ = [
     "FLAGGED",
@@ -298,11 +299,17 @@ def _bytes(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
 
 def _stamp(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     raw = _plain(array, TEXT, "t")
+    zoned = there == Kind.TIMESTAMPTZ
+    # A column of which `agreed` says that it has this form holds zones just where PostgreSQL's does.
+    if (plain := plain_stamps(raw, zoned=zoned)) is not None:
+        micros, exact = plain
+        null = arrays.mask(raw.is_null()) if raw.null_count else None
+        return pa.array(micros - CENTURY, mask=null), pa.array(~exact)
     read = rule.column(raw, side)
     moments = _moments(rule, raw, side, there, read).cast(pa.timestamp("us"))
     sent = pc.subtract(moments.view(pa.int64()), CENTURY)
     if read is not None and (read.type.tz is None) == (there == Kind.TIMESTAMP):
-        return sent, pa.array(~_sent_so(raw, "+00" if there == Kind.TIMESTAMPTZ else ""))
+        return sent, pa.array(~_sent_so(raw, "+00" if zoned else ""))
     # Six digits behind the point, always; PostgreSQL leaves zeros at the end away, and the point.
     texts = pc.utf8_rtrim(pc.utf8_rtrim(moments.cast(TEXT), "0"), ".")
     if there == Kind.TIMESTAMPTZ:
