@@ -4,7 +4,7 @@ All of it within the snapshot of a reader; what has to be told goes as bound val
 none, in a setting that goes with the transaction.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,29 +60,31 @@ class PostgresDigester:
         self._made = ", ".join(named)
         made = [f"i.v{at}" for at in range(len(images))], [f"i.f{at}" for at in range(len(flags))]
         self._hashes = [row_hash(recipe.forms, made[0], made[1], seed) for seed in recipe.seeds[1:]]
-        keys = [images[at] for at in recipe.key_at]
-        if recipe.by_number:
-            self._tag = keys[0]
-            placed = number_hash(f"({self._tag} >> {TOGETHER})", str(recipe.seeds[0]), whole=False)
-        else:
-            self._tag = placed = row_hash(
-                [recipe.forms[at] for at in recipe.key_at], keys, ["0"], recipe.seeds[0]
-            )
-        self._bucket = f"({placed} & {recipe.buckets - 1:d})"
+        self._keys = [images[at] for at in recipe.key_at], [made[0][at] for at in recipe.key_at]
         self._from = f"{qualified(recipe.table)} AS t"
         # In a table of one piece, a snapshot finds a row again by its place, so that no tag is made of all keys once more.
         self._placed = recipe.table.type == "table" and not recipe.by_number
         self._tagged = np.zeros(0, PLACED)
 
-    def _hashed(self, more: Mapping[str, str], where: str = "") -> str:
-        """A query of h1 and h2, and of what more is wanted of `t`, by its name."""
-        named = [f"{made} AS {name}" for name, made in more.items()]
+    def _tag(self, *, of_images: bool) -> str:
+        """The tag of a row of `t`, or of the images that were made of it: these are made once."""
+        keys, recipe = self._keys[of_images], self.recipe
+        if recipe.by_number:
+            return keys[0]
+        return row_hash([recipe.forms[at] for at in recipe.key_at], keys, ["0"], recipe.seeds[0])
+
+    def _bucket(self, *, of_images: bool) -> str:
+        placed = self._tag(of_images=of_images)
+        if self.recipe.by_number:
+            placed = number_hash(f"({placed} >> {TOGETHER})", str(self.recipe.seeds[0]), whole=False)
+        return f"({placed} & {self.recipe.buckets - 1:d})"
+
+    def _hashed(self, wanted: str, place: str = "''", where: str = "") -> str:
+        """A query of h1 and h2 of rows, of their place, and of what else is wanted of their images."""
         # OFFSET 0, so that images are made once and not once for each hash.
-        inner = f"SELECT {', '.join([self._made, *named])} FROM {self._from}{where} OFFSET 0"  # noqa: S608
-        wanted = [f"i.{name}" for name in more] + [
-            f"{made} AS h{at}" for at, made in enumerate(self._hashes, 1)
-        ]
-        return f"SELECT {', '.join(wanted)} FROM ({inner}) AS i OFFSET 0"  # noqa: S608
+        inner = f"SELECT {self._made}, {place} AS place FROM {self._from}{where} OFFSET 0"  # noqa: S608
+        one, two = self._hashes
+        return f"SELECT {wanted}, i.place, {one} AS h1, {two} AS h2 FROM ({inner}) AS i OFFSET 0"  # noqa: S608
 
     def sums(self) -> Sums:
         """The digests of all rows."""
@@ -93,7 +95,7 @@ class PostgresDigester:
                           ORDER BY number)
         FROM generate_series(0, {self.recipe.buckets - 1:d}) AS g (number) LEFT JOIN (
             SELECT bucket, count(*) AS n, bit_xor(h1) AS a, bit_xor(h2) AS b
-            FROM ({self._hashed({"bucket": self._bucket})}) AS h GROUP BY bucket
+            FROM ({self._hashed(f"{self._bucket(of_images=True)} AS bucket")}) AS h GROUP BY bucket
         ) AS s ON s.bucket = g.number
         """  # noqa: S608
         self._run(SETTLE)
@@ -102,11 +104,11 @@ class PostgresDigester:
 
     def tagged(self, buckets: Numbers) -> Tagged:
         """The rows in these buckets."""
-        where = f" WHERE {self._bucket} IN {TOLD}"
+        where = f" WHERE {self._bucket(of_images=False)} IN {TOLD}"
         place = "tidsend(t.ctid)" if self._placed else "''::bytea"
         query = f"""
         SELECT coalesce(string_agg(int8send(tag) || int4send((h1 >> {HALF})::int) || place, ''), '')
-        FROM ({self._hashed({"tag": self._tag, "place": place}, where)}) AS h
+        FROM ({self._hashed(f"{self._tag(of_images=True)} AS tag", place, where)}) AS h
         """  # noqa: S608
         self._run(TELL, buckets.tolist())
         (found,) = self._run(query)
@@ -121,7 +123,7 @@ class PostgresDigester:
             self._tell_places(tags)
         else:
             self._run(TELL, tags.tolist())
-            found = f"{self._from} JOIN {TOLD} AS s ON {self._tag} = s.tag"
+            found = f"{self._from} JOIN {TOLD} AS s ON {self._tag(of_images=False)} = s.tag"
             if recipe.by_number:
                 found = f"{TOLD} AS s JOIN {self._from} ON t.{QUOTED(recipe.key[0].name)} = s.tag"
         chosen = ", ".join(f"{selected(column)} AS c{at}" for at, column in enumerate(recipe.columns))

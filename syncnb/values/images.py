@@ -369,12 +369,28 @@ FIRST, LAST = -62_135_596_800_000_000, 253_402_300_800_000_000
 
 def _uuid(rule: Rule, array: pa.Array, side: Side, there: Kind) -> Canonical:
     raw = _plain(array, TEXT, "t")
-    good = pc.match_substring_regex(raw, DASHED)
-    if arrays.mask(pc.fill_null(good, True)).all():  # noqa: FBT003
+    if _are_uuids(raw):
         return raw, None
-    return pc.if_else(good, raw, pa.scalar(None, TEXT)), None
+    return pc.if_else(pc.match_substring_regex(raw, DASHED), raw, pa.scalar(None, TEXT)), None
 
 
+def _are_uuids(raw: pa.Array) -> bool:
+    """Whether all that are not NULL are written as PostgreSQL writes them; a regular expression takes 30 times as long."""
+    texts = raw.drop_null() if raw.null_count else raw
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return not len(texts)
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    if not (np.diff(ends) == len(UUID_SIGNS)).all():
+        return False
+    signs = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(len(texts), len(UUID_SIGNS))
+    return bool((signs[:, DASHES] == ord("-")).all() and DIGITS[signs[:, ~DASHES]].all())
+
+
+UUID_SIGNS = "00000000-0000-0000-0000-000000000000"
+DASHES = np.array([sign == "-" for sign in UUID_SIGNS])
+DIGITS = np.array([chr(code) in "0123456789abcdef" for code in range(256)])
+"""Which bytes are digits of a UUID."""
 DASHED = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z"
 
 
