@@ -14,6 +14,8 @@ LINE = re.compile(
 )
 BLOCK = re.compile(r"[|>][+-]?")
 """How YAML begins a text of several lines."""
+NOTHING = {"null", "undefined", "None", "nil", "~"}
+"""How a field is printed that has no value."""
 TOLD = {*MESSAGES, *CODES, *(name for names in LABELLED.values() for name in names)}
 LONGEST = 20_000
 """Characters of a line that are looked at."""
@@ -56,7 +58,9 @@ def _errors(lines: Sequence[str]) -> Iterator[_Error]:
             error = _Error()
         error.lines += taken
         if found and name in TOLD:
-            error.values[name] = _plain(found["value"] or "", taken[1:])
+            value = (found["value"] or "").rstrip(", ")
+            if value not in NOTHING:
+                error.values[name] = _plain(value, taken[1:])
         else:
             error.others += taken
         at += len(taken)
@@ -76,7 +80,7 @@ def _continued(lines: Sequence[str], at: int, indent: int) -> list[str]:
 
 def _plain(value: str, more: Sequence[str]) -> str:
     """A value without its quotes, on one line."""
-    first = "" if BLOCK.fullmatch(value.strip()) else value.strip()
+    first = "" if BLOCK.fullmatch(value) else value
     text = " ".join(filter(None, [first, *(line.strip() for line in more)])).rstrip(", ")
     quote = text[:1]
     if len(text) < 2 or quote not in "\"'" or text[-1] != quote:

@@ -97,8 +97,8 @@ PASTES = {
     ),
     "what node prints of an error": (
         "error: duplicate key value violates unique constraint \"u\"\n    at Parser.parseErrorMessage (parser.js:283:98) {\n  length: 200,\n"
-        "  severity: 'ERROR',\n  code: '23505',\n  detail: 'Key (name)=(a) already exists.',\n  table: 'hosts',\n  constraint: 'u'\n}",
-        [{"code": "23505", "table": "hosts", "constraint": "u", "values": ("a",)}],
+        "  severity: 'ERROR',\n  code: '23505',\n  detail: 'Key (name)=(a) already exists.',\n  hint: undefined,\n  column: null,\n  table: 'hosts',\n  constraint: 'u'\n}",
+        [{"code": "23505", "table": "hosts", "constraint": "u", "values": ("a",), "hint": ""}],
     ),
     "the code of an error apart from its message": (
         "duplicate key value violates unique constraint \"u\"\n\n  code: '23505',\n  table: 'hosts',",
