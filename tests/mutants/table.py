@@ -408,7 +408,7 @@ IDS = (
     ),
     Mutant(
         "an interrupt as a sync begins is told to nobody",
-        (("syncnb/syncing/running.py", "            with to_its_end():\n                failed(keeper, number, problem)\n", ""),),
+        (("syncnb/syncing/running.py", "            with last_words():\n                failed(keeper, number, problem)\n", ""),),
         ("tests/test_syncing.py::test_a_sync_that_is_interrupted_as_it_begins_has_failed",),
         "running",
     ),
