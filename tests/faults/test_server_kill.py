@@ -68,6 +68,10 @@ class Bank:
                 each.commit()
         self.local, self.remote = (sn.connect(each, writable=True) for each in (self.path, self.url))
 
+    def balances(self, query: str = SUM) -> None:
+        with psycopg.connect(self.url) as there:
+            summed_up(*there.execute(query).fetchone() or ())
+
     def day(self) -> None:
         self.days += 1
         with closing(sqlite3.connect(self.path)) as here:
@@ -82,9 +86,8 @@ class Bank:
 
     @property
     def there(self) -> Rows:
-        """Every row, by a connection that was made for it; the sum is as ever."""
+        """Every row, by a connection that was made for it."""
         with psycopg.connect(self.url) as there:
-            summed_up(*there.execute(SUM).fetchone() or ())
             return there.execute("SELECT id, owner, balance FROM accounts ORDER BY id").fetchall()
 
     def apply(self) -> Work:
@@ -132,6 +135,7 @@ class Bank:
 
     def goes_on(self, verb: str, how: str, before: Rows, after: Rows, work: Callable[[], Any]) -> None:
         """What was said before is true, and the same once more does what was left to do, once."""
+        self.balances()
         found = self.there
         with judged():
             assert found in (before, after), how
@@ -142,6 +146,7 @@ class Bank:
         again = work()
         with judged():
             assert self.there == after, how
+        self.balances()
         if verb == "sync":
             assert again, (how, again)
             once_more = work()
@@ -152,8 +157,7 @@ class Bank:
             assert again.status == ("applied" if found == before else "already applied"), how
         assert sn.verify(again, self.remote), how
         if verb == "migrate":
-            with psycopg.connect(self.url) as there:
-                summed_up(*there.execute(OPENING).fetchone() or ())
+            self.balances(OPENING)
 
     def begun(self) -> bool:
         """Whether a run has no end."""
