@@ -20,7 +20,7 @@ import pytest
 
 from syncnb import embedded
 from syncnb.stores.conversation import conversation
-from tests.databases import Workbench, let_go
+from tests.databases import Workbench, in_memory, let_go
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -41,10 +41,6 @@ _NOT_FOR_US = re.compile(
     re.IGNORECASE,
 )
 _COPY = re.compile(r"COPY .* FROM stdin;\s*$", re.IGNORECASE)
-
-MEMORY = Path("/dev/shm")
-ROOM = 6 << 30
-"""Bytes that a whole run may want at a time."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,11 +79,9 @@ def pytest_collection_finish() -> None:
 
 def _in_memory(config: pytest.Config) -> None:
     """Where there is room: thousands of small databases are made, and a disk is waited for."""
-    if "TMPDIR" in os.environ or not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
+    if "TMPDIR" in os.environ or (memory := in_memory()) is None:
         return
-    if os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
-        return  # some tests run programs that they wrote
-    folder = Path(tempfile.mkdtemp(prefix="sn-tests-", dir=MEMORY))
+    folder = Path(tempfile.mkdtemp(prefix="sn-tests-", dir=memory))
     folder.chmod(0o1777)  # as /tmp: servers may run as another user
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))

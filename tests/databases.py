@@ -1,6 +1,8 @@
 """Two databases for a test, of any engines, from the same few literals."""
 
 import itertools
+import os
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,9 @@ ENGINES = {
 }
 
 
+MEMORY = Path("/dev/shm")
+ROOM = 6 << 30
+"""Bytes that a whole run may want at a time."""
 EMPTIED = (
     "DROP SCHEMA public CASCADE",
     "DROP SCHEMA IF EXISTS syncnb CASCADE",
@@ -27,6 +32,14 @@ EMPTIED = (
 KEEPER = "workbench"
 """What the connections that stay call themselves, for who counts those that should not."""
 _kept: dict[str, psycopg.Connection] = {}
+
+
+def in_memory() -> Path | None:
+    """A folder of this machine that no disk is waited for in; None where it has too little room."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
+        return None
+    # Some tests run programs that they wrote.
+    return None if os.statvfs(MEMORY).f_flag & os.ST_NOEXEC else MEMORY
 
 
 def told(url: str, *statements: str) -> None:

@@ -17,13 +17,11 @@ from typing import Any
 from tests.proof.counting import added
 from tests.proof.figures import commit, sheet
 from tests.proof.jobs import JOBS, Figures, Job
-from tests.proof.rounds import Outcome, Round
+from tests.proof.rounds import LOOKS, Outcome, Round
 
 SUMMARY = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 WORDS = ("lossy:", "covered:", "MISSED")
 """Begin the lines that a job says besides its figures."""
-LOOKS = 0.05
-"""Seconds between two looks at the rounds that run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

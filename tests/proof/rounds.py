@@ -1,6 +1,7 @@
 """A round of a job: a process of its own, with a folder of its own, and what is there when it has ended."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,14 +10,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.databases import in_memory
 from tests.proof.counting import FILE, KEPT, ROUND, SEED
 from tests.proof.figures import ROOT
 from tests.proof.jobs import Job
 
-__all__ = ["HANGS", "Outcome", "Round"]
+__all__ = ["HANGS", "LOOKS", "Outcome", "Round"]
 
 HANGS = 1800.0
 """Seconds after which a round is taken to hang."""
+GONE = 10.0
+"""Seconds in which all that a round began has to be gone."""
+LOOKS = 0.05
+"""Seconds between two looks at what runs."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class Round:
     def __init__(self, job: Job, number: int, seed: int, kept: Path) -> None:
         """`number`: how many of this job came before, from 0. `kept`: where a job finds again what it kept."""
         self.job, self.number, self.seed = job, number, seed * 1_000_003 + number
-        self._folder = tempfile.TemporaryDirectory(prefix="sn-proof-")
+        self._folder = Path(tempfile.mkdtemp(prefix="sn-proof-", dir=in_memory()))
+        self._folder.chmod(0o1777)  # as /tmp: servers may run as another user
         self._since = time.monotonic()
         environment = {**os.environ, **self._told(kept)}
         arguments = list(job.parts[number % len(job.parts)])
@@ -56,13 +63,14 @@ class Round:
             KEPT: str(kept),
             SEED: str(self.seed),
             ROUND: str(self.number),
+            "TMPDIR": str(self._folder),
             "PYTHONPATH": str(ROOT),
             "PYTHONHASHSEED": str(self.seed % 2**32),
             "SYNCNB_PROOF_ROUNDS": "2",
         }
 
     def _file(self, name: str) -> Path:
-        return Path(self._folder.name) / name
+        return self._folder / name
 
     @property
     def _hangs(self) -> bool:
@@ -86,4 +94,7 @@ class Round:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self._folder.cleanup()
+        until = time.monotonic() + GONE
+        while self._folder.exists() and time.monotonic() < until:  # servers notice, and take their time
+            shutil.rmtree(self._folder, ignore_errors=True)
+            time.sleep(LOOKS)
