@@ -25,11 +25,12 @@ from syncnb.stores.postgres_keys import key_query, put_keys, where_query
 from syncnb.stores.postgres_parameters import Parameters
 from syncnb.stores.postgres_place import place_of
 from syncnb.stores.postgres_sequences import greatest
-from syncnb.stores.postgres_session import OLDEST, Server, begin, driver
+from syncnb.stores.postgres_session import OLDEST, Server, begin, driver, in_one_turn
+from syncnb.stores.postgres_stream import Stream
 from syncnb.watching import watched
 
 if TYPE_CHECKING:
-    from psycopg import Connection, Copy
+    from psycopg import Connection
 
     from syncnb.stores.postgres_probes import PostgresProber
     from syncnb.stores.postgres_writer import PostgresWriter
@@ -191,8 +192,9 @@ class PostgresReader:
     def __init__(self, connection: "Connection[Any]", server: Server) -> None:
         self.server = server
         self._connection = connection
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
         self._interrupted = False
+        self._estimates: dict[str, int | None] = {}
 
     def schema(self, schemas: Sequence[str] | None = None) -> Schema:
         """The catalogue of the search path and of `schemas`."""
@@ -227,8 +229,10 @@ class PostgresReader:
     def count_estimate(self, table: Table) -> int | None:
         """The planner's count, from the last ANALYZE or VACUUM; None where it never counted."""
         self._free()
-        with self._translated(table.label):
-            return row_estimate(self._connection, table)
+        if table.label not in self._estimates:
+            with self._translated(table.label):
+                self._estimates[table.label] = row_estimate(self._connection, table)
+        return self._estimates[table.label]
 
     def greatest(self, table: Table, column: str) -> int | None:
         """The greatest number in a column, or that its sequence has given, where this role may know it."""
@@ -270,14 +274,22 @@ class PostgresReader:
     def copied(self, query: str, table: Table, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
         """What this COPY sends, as columns of these kinds, under the same rules."""
         self._free()
-        self._stream = _Stream(self._copied(query, table, columns), table.label)
+        self._stream = Stream(self._copied(query, table, columns), table.label)
         return self._stream
 
     def asked(self, query: str, told: Sequence[Any], what: str) -> tuple[Any, ...]:
         """The first row that a query gives, bytes as bytes; with nothing `told`, `%` is a plain sign in it."""
+        return self.asked_together((query, told), what=what)[0]
+
+    def asked_together(self, *queries: tuple[str, Sequence[Any]], what: str) -> list[tuple[Any, ...]]:
+        """The same for several that take no time, in one turn of the line: why a server ends is not heard there."""
         self._free()
-        with self._translated(what), self._connection.cursor(binary=True) as cursor:
-            return cursor.execute(query.encode(), told or None).fetchone() or ()
+        with self._translated(what):
+            cursors = [self._connection.cursor(binary=True) for _ in queries]
+            with in_one_turn(self._connection) if len(queries) > 1 else nullcontext():
+                for cursor, (query, told) in zip(cursors, queries, strict=True):
+                    cursor.execute(query.encode(), told or None)
+            return [cursor.fetchone() or () for cursor in cursors]
 
     def clock_offset(self) -> timedelta:
         """How far the server's clock is ahead of ours, by one question; 0 where the way there explains it."""
@@ -348,12 +360,14 @@ class PostgresReader:
             stream.close()
 
     def _copied(self, query: str, table: Table, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+        from syncnb.stores.postgres_line import copied_lines
+
         with (
             self._translated(table.label),
             self._connection.cursor() as cursor,
             cursor.copy(query.encode()) as lines,
         ):
-            yield from read_batches(_lines(lines), table, columns)
+            yield from read_batches(copied_lines(lines), table, columns)
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -379,36 +393,3 @@ class PostgresReader:
                 return
             with suppress(driver().Error):
                 self._connection.execute("ROLLBACK TO SAVEPOINT snapshot")
-
-
-def _lines(copy: "Copy") -> Iterator[memoryview]:
-    from syncnb.stores.postgres_line import copied_lines
-
-    return copied_lines(copy)
-
-
-class _Stream(Iterator[pa.RecordBatch]):
-    """Batches of one table, which cannot end early and look complete."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch], what: str) -> None:
-        self._batches = batches
-        self._what = what
-        self._cut = False
-        self._ended = False
-
-    def __next__(self) -> pa.RecordBatch:
-        if self._cut:
-            raise ReadError(
-                f"the snapshot went on before {self._what} was read to its end",
-                hint="read one table to its end before the next, or open a second snapshot",
-            )
-        try:
-            return next(self._batches)
-        except BaseException:
-            self._ended = True
-            raise
-
-    def close(self) -> None:
-        """Stop the server, if it is still sending."""
-        self._cut = not self._ended
-        self._batches.close()  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 from syncnb.errors import SchemaError
 from syncnb.schema import Column, ForeignKey, Schema, Table, Trigger, UniqueRule
 from syncnb.stores.postgres_encodings import text_encoding
+from syncnb.stores.postgres_session import in_one_turn
 from syncnb.values.kinds import postgres_kind
 
 if TYPE_CHECKING:
@@ -182,12 +183,10 @@ def inspect_catalogue(
     through their parent. Tables that this role may not read are listed, with unreadable columns.
     Raises SchemaError where one of `schemas` does not exist.
     """
-    tables = _facts(connection, RELATIONS, _searched(connection, schemas or ()))
+    (tables,) = _facts(connection, (RELATIONS,), _searched(connection, schemas or ()))
     relations = [facts["relation"] for facts in tables]
-    columns, rules, foreign_keys, checks, triggers = (
-        _grouped(_facts(connection, query, relations))
-        for query in (COLUMNS, RULES, FOREIGN_KEYS, CHECKS, TRIGGERS)
-    )
+    told = _facts(connection, (COLUMNS, RULES, FOREIGN_KEYS, CHECKS, TRIGGERS), relations)
+    columns, rules, foreign_keys, checks, triggers = map(_grouped, told)
     found = [
         Table(
             **facts,
@@ -228,12 +227,23 @@ def _searched(connection: "Connection[Any]", schemas: Sequence[str]) -> list[str
     return [name for name, searched in there.items() if searched or name in schemas]
 
 
-def _facts(connection: "Connection[Any]", query: LiteralString, wanted: Sequence[Any]) -> list[Facts]:
+def _facts(
+    connection: "Connection[Any]", queries: Sequence[LiteralString], wanted: Sequence[Any]
+) -> list[list[Facts]]:
+    """What each of these queries says of what is wanted."""
     from psycopg.rows import dict_row
 
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(query, (list(wanted),)).fetchall()
-    return [{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()} for row in rows]
+    cursors = [connection.cursor(row_factory=dict_row) for _ in queries]
+    with in_one_turn(connection):
+        for cursor, query in zip(cursors, queries, strict=True):
+            cursor.execute(query, (list(wanted),))
+    return [
+        [
+            {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+            for row in cursor.fetchall()
+        ]
+        for cursor in cursors
+    ]
 
 
 def _grouped(rows: list[Facts]) -> Mapping[int, list[Facts]]:

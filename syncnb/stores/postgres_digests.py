@@ -4,7 +4,7 @@ All of it within the snapshot of a reader; what has to be told goes as bound val
 none, in a setting that goes with the transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,8 +98,7 @@ class PostgresDigester:
             FROM ({self._hashed(f"{self._bucket(of_images=True)} AS bucket")}) AS h GROUP BY bucket
         ) AS s ON s.bucket = g.number
         """  # noqa: S608
-        self._run(SETTLE)
-        rows, first, second, places = self._run(query)
+        rows, first, second, places = self._run((query, ()))[0]
         return Sums(rows, first, second, np.frombuffer(places, ">u4").astype(np.uint32))
 
     def tagged(self, buckets: Numbers) -> Tagged:
@@ -110,8 +109,8 @@ class PostgresDigester:
         SELECT coalesce(string_agg(int8send(tag) || int4send((h1 >> {HALF})::int) || place, ''), '')
         FROM ({self._hashed(f"{self._tag(of_images=True)} AS tag", place, where)}) AS h
         """  # noqa: S608
-        self._run(TELL, buckets.tolist())
-        (found,) = self._run(query)
+        self._run((TELL, (buckets.tolist(),)))
+        ((found,),) = self._run((query, ()))
         self._tagged = np.frombuffer(found, PLACED if self._placed else TAGGED)
         return Tagged(self._tagged["tag"].astype(np.int64), self._tagged["digest"].astype(np.int64))
 
@@ -122,7 +121,7 @@ class PostgresDigester:
         if self._placed:
             self._tell_places(tags)
         else:
-            self._run(TELL, tags.tolist())
+            self._run((TELL, (tags.tolist(),)))
             found = f"{self._from} JOIN {TOLD} AS s ON {self._tag(of_images=False)} = s.tag"
             if recipe.by_number:
                 found = f"{TOLD} AS s JOIN {self._from} ON t.{QUOTED(recipe.key[0].name)} = s.tag"
@@ -144,15 +143,13 @@ class PostgresDigester:
         """Where the rows with these tags are; the others are not in this table, or `tagged` would have met them."""
         wanted = self._tagged[np.isin(self._tagged["tag"], tags)]
         told = zip(wanted["page"].tolist(), wanted["line"].tolist(), strict=True)
-        self._run(TELL_PLACES, [f"({page},{line})" for page, line in told])
+        self._run((TELL_PLACES, ([f"({page},{line})" for page, line in told],)))
 
     def agrees(self) -> bool:
-        """Whether this server hashes texts, and writes values, as the other side does.
+        """Whether this server hashes texts, and writes values, as the other side does; asked before all else.
 
         Raises Unfit where a key may come twice although the table itself has it once.
         """
-        if self._run(HEIRS, qualified(self.recipe.table))[0]:
-            raise Unfit(f"other tables inherit from {self.recipe.table.label}")
         edges = {
             (form, Kind(column.kind)): EDGES[form, Kind(column.kind)]
             for form, column in zip(self.recipe.forms, self.recipe.columns, strict=True)
@@ -175,10 +172,15 @@ class PostgresDigester:
             probed(form, images, self.recipe.seeds[1]) for form, (_, _, images) in PROBED.items()
         ]
         wanted += [list(values.values()) for _, values in edges.values()]
-        return list(self._run(f"SELECT {', '.join(f'({query})' for query in queries)}", *asked)) == wanted
+        probe = f"SELECT {', '.join(f'({query})' for query in queries)}"
+        _, heirs, found = self._run((SETTLE, ()), (HEIRS, (qualified(self.recipe.table),)), (probe, asked))
+        if heirs[0]:
+            raise Unfit(f"other tables inherit from {self.recipe.table.label}")
+        return list(found) == wanted
 
-    def _run(self, query: str, *told: Any) -> tuple[Any, ...]:
-        self.sent += len(query) + sum(8 * len(part) for part in told)
-        found = self.reader.asked(query, told, self.recipe.table.label)
-        self.sent += sum(len(part) for part in found if isinstance(part, bytes | str))
+    def _run(self, *queries: tuple[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """The first row of each, all of them in one turn of the line."""
+        self.sent += sum(len(query) + sum(8 * len(part) for part in told) for query, told in queries)
+        found = self.reader.asked_together(*queries, what=self.recipe.table.label)
+        self.sent += sum(len(part) for row in found for part in row if isinstance(part, bytes | str))
         return found

@@ -1,7 +1,8 @@
 """How a session with PostgreSQL begins: one read-only snapshot, with settings that go with it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,18 @@ from syncnb.stores.postgres_errors import connect_error
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["DESCRIBE", "OLDEST", "SETTINGS", "Server", "begin", "driver", "is_standby", "served", "settled"]
+__all__ = [
+    "DESCRIBE",
+    "OLDEST",
+    "SETTINGS",
+    "Server",
+    "begin",
+    "driver",
+    "in_one_turn",
+    "is_standby",
+    "served",
+    "settled",
+]
 
 OLDEST = 12
 """The oldest major version that can be read."""
@@ -86,6 +98,20 @@ def driver() -> ModuleType:
     else:
         return psycopg
     raise problem
+
+
+@contextmanager
+def in_one_turn(connection: "Connection[Any]") -> "Iterator[None]":
+    """What is executed in this block goes out together, and its answers come together: fetch them after it.
+
+    Over a line of 40 ms there and back, that is 40 ms for all of it. Where the client library is older than
+    PostgreSQL 14, each waits for its own answer as ever. No COPY can be among them.
+    """
+    if driver().Pipeline.is_supported():
+        with connection.pipeline():
+            yield
+    else:
+        yield
 
 
 def begin(connection: "Connection[Any]", parameters: Mapping[str, str], snapshot: str = "") -> Server:
