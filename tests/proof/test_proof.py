@@ -13,6 +13,7 @@ from tests.proof.counting import FILE, HARM, JUDGED, ROUND, SEED, added, judged,
 from tests.proof.figures import BRANCHES, sheet
 from tests.proof.jobs import JOBS, Figures, Job
 from tests.proof.rounds import Outcome
+from tests.proof.sparing import stay
 
 MANY = 120
 
@@ -111,6 +112,17 @@ def test_all_rounds_take_the_parts_in_one_order(monkeypatch: pytest.MonkeyPatch)
         orders.append(parts(300))
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[2]) == list(range(300))
+
+
+def test_a_few_rows_are_spread_over_all() -> None:
+    assert [sorted(stay(number, 3)) for number in (0, 1, 3, 4, 9)] == [
+        [],
+        [0],
+        [0, 1, 2],
+        [0, 2, 3],
+        [0, 4, 8],
+    ]
+    assert stay(5, 1) == {0}
 
 
 COUNTED = {
