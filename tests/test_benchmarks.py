@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import environments
-from tests.benchmarks.__main__ import Line, copied, lines, measured, table
+from tests.benchmarks.__main__ import WIDEST, Line, copied, lines, measured, plot, table
 from tests.benchmarks.compare import change, fill
+from tests.benchmarks.environments import Run
 
 
 def test_a_small_round(tmp_path: Path, pg: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +34,19 @@ def test_a_small_round(tmp_path: Path, pg: str, monkeypatch: pytest.MonkeyPatch)
     shown = list(table(told, [0.5], 0))
     assert [row.count("|") for row in shown] == [5] * len(shown)
     assert ["left out" in row for row in shown[3:]] == [False, True, False, True]
+
+
+def test_a_bar_for_each_that_ran_the_fastest_first() -> None:
+    told = [Line(label, label, ("path", "url")) for label in ("slow", "**ours**", "absent", "wrong")]
+    told[0].runs, told[1].runs = (
+        [Run(6.0, None, 0)],
+        [Run(0.001, None, 0), Run(1.0, None, 0), Run(9.0, None, 0)],
+    )
+    told[3].runs, told[3].why_not = [Run(1.0, None, 0)], "found something else"
+    assert list(plot(told, [0.5])) == [
+        "```", f"drain of COPY  {'█' * (WIDEST // 12)} 1.00", f"ours           {'█' * (WIDEST // 6)} 2.00",
+        f"slow           {'█' * WIDEST} 12.00", "```",
+    ]  # fmt: skip
 
 
 def pretended(home: Path) -> None:

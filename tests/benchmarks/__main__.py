@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks`: floors, peers and ours over the same rows, in turns; ratios as a Markdown table.
+"""`python -m tests.benchmarks`: floors, peers and ours over the same rows, in turns; ratios as a Markdown table and as bars.
 
 Every contestant runs in a process of its own, its imports not timed, the peers each in an environment of its own
 (made on first use, kept in `--environments`); one that cannot run here is left out, with the reason. Each round draws
@@ -25,6 +25,8 @@ from tests.benchmarks.compare import change, drain, fill
 from tests.benchmarks.environments import NEEDS, Run, Skipped, environment, import_seconds, run
 
 MB = 2**20
+WIDEST = 60
+"""Signs of the longest bar."""
 
 
 @dataclass
@@ -114,6 +116,21 @@ def table(told: Sequence[Line], floors: Sequence[float], idle: int) -> Iterator[
         yield f"| {line.label} | {seconds:.2f} | {seconds / floor:.2f} | {memory} |"
 
 
+def plot(told: Sequence[Line], floors: Sequence[float]) -> Iterator[str]:
+    """The same as bars, the longest of them `WIDEST` signs."""
+    floor = median(floors)
+    ratios = {"drain of COPY": 1.0} | {
+        line.label.replace("*", ""): median(found.seconds for found in line.runs) / floor
+        for line in told
+        if line.runs and not line.why_not
+    }
+    sign, margin = max(ratios.values()) / WIDEST, max(map(len, ratios))
+    yield "```"
+    for label, ratio in sorted(ratios.items(), key=lambda item: item[1]):
+        yield f"{label:{margin}}  {'█' * round(ratio / sign) or '▏'} {ratio:.2f}"
+    yield "```"
+
+
 def compared(
     folder: Path, environments: Path, server: embedded.Server, options: argparse.Namespace
 ) -> Iterator[str]:
@@ -135,6 +152,8 @@ def compared(
                     measured(line, places, environments, (differences - 2 * third, third, third))
         yield f"\n{options.rows:,} rows, {differences:,} differences\n"
         yield from table(told, floors, idle)
+        yield ""
+        yield from plot(told, floors)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
