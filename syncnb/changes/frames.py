@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syncnb.changes.keys import key_text
 from syncnb.changes.pairs import ColumnPair
@@ -108,9 +109,14 @@ def table_frames(diff: "TableDiff") -> TableFrames:
     order = _order(diff, keys)
     if diff.since is not None:
         columns |= _before(diff, columns)
-    states = ["conflict" if diff.is_conflict(row) else "changed" for row in range(parts.sizes[0])]
-    states += ["only_local"] * parts.sizes[1] + ["only_remote"] * parts.sizes[2]
-    ordered = {**_key_columns(diff, keys, columns), "state": pa.array(states, pa.string()), **columns}
+    states = [
+        pc.if_else(pa.array(diff.conflicting, pa.bool_()), "conflict", "changed"),
+        *(
+            pa.repeat(name, size)
+            for name, size in zip(("only_local", "only_remote"), parts.sizes[1:], strict=True)
+        ),
+    ]
+    ordered = {**_key_columns(diff, keys, columns), "state": pa.concat_arrays(states), **columns}
     rows = frame({name: array.take(order) for name, array in ordered.items()})
     return TableFrames(rows, _odd_frame(diff, parts, odd))
 
