@@ -143,6 +143,10 @@ class CompiledRows:
             rows, told = self._read(columns, at_once)
             if told == INTERRUPTED:
                 raise sqlite3.OperationalError("interrupted")
+            stopped_at = rows + (told == NO_ROOM)
+            if not self._ascend(buffers[0].numbers[:stopped_at]):
+                yield from self._by_cell(self._last)  # which one statement reads, whatever their order
+                return
             if rows:
                 yield self._batch(buffers, columns, rows)
                 self._next = int(buffers[0].numbers[rows - 1]) + 1
@@ -170,6 +174,10 @@ class CompiledRows:
             ctypes.byref(told),
         )
         return rows, told.value
+
+    def _ascend(self, rowids: Any) -> bool:
+        """Whether they go on from the last ones. In a damaged file they may not: whoever asks by them would never end."""
+        return not len(rowids) or bool(rowids[0] >= self._next and (rowids[1:] > rowids[:-1]).all())
 
     def _batch(self, buffers: Sequence[_Buffers], columns: Any, rows: int) -> pa.RecordBatch:
         arrays = [

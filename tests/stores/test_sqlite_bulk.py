@@ -3,6 +3,7 @@
 Each test is for both ways in bulk: by texts of SQLite itself, and by the compiled loop.
 """
 
+import itertools
 import math
 import sqlite3
 from contextlib import closing
@@ -217,6 +218,24 @@ def test_the_ends_of_all_rowids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(sqlite, "BATCH_ROWS", 4)
     monkeypatch.setattr(sqlite_bulk, "LEARNT_FROM", 2)
     same(made(tmp_path / "ends.db", "v text", [(at, "v") for at in ids]), ("id",))
+
+
+def test_a_damaged_file_whose_rowids_go_back_has_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are read once, in the order in which SQLite gives them, and not from the same place for ever."""
+    store = made(tmp_path / "back.db", "v text", [(at, "v") for at in range(20)])
+    data = bytearray(store.path.read_bytes())
+    page = int.from_bytes(data[16:18], "big")
+    cells = page + 8
+    assert (data[page], data[page + 4]) == (13, 20), "a leaf of 20 rows, whose places follow"
+    data[cells : cells + 40] = data[cells + 6 : cells + 40] + data[cells : cells + 6]
+    store.path.write_bytes(data)
+    monkeypatch.setattr(sqlite, "BATCH_ROWS", 20)
+    with store.reading() as reader:
+        rows = reader.batches(reader.schema()["t"], ["id", "v"], order=["id"])
+        first, *rest = (batch.column(0).to_pylist() for batch in itertools.islice(rows, 3))
+    assert (first, rest) == ([*range(3, 20), 0, 1, 2], [])
 
 
 def test_what_is_too_long_is_read_cell_by_cell(
