@@ -1,13 +1,16 @@
 """The compiled loops: how they are built, that nothing but speed depends on them, and that they leave nothing behind."""
 
+import gc
 import os
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
+import weakref
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +70,7 @@ def test_without_a_compiler_there_are_none(tree: Path) -> None:
 @compiler
 def test_what_cannot_be_built_is_said(tree: Path) -> None:
     (tree / "syncnb" / "compiled" / "kernels.c").write_text("int broken(")
-    told = build(tree)
+    told = build(tree, CC=" ")  # which names none, so it is cc
     assert told.stdout == "not built\n"
     assert "kernels.c:1:" in told.stderr
     assert [*(tree / "syncnb" / "compiled").glob("kernels.*")] == [
@@ -164,3 +167,22 @@ def test_a_handle_that_cannot_be_learnt_is_not_guessed(monkeypatch: pytest.Monke
             assert not reads_compiled()
     finally:
         sqlite_compiled._learnt.cache_clear()
+
+
+def test_what_sqlite_was_handed_outlives_a_ctrl_c() -> None:
+    """SQLite calls it with each new connection until it is told to stop that, for which a Ctrl-C leaves no time."""
+    handed: list[weakref.ref[Any]] = []
+
+    class Pressed:
+        def sqlite3_auto_extension(self, asked: Any) -> int:
+            handed.append(weakref.ref(asked))
+            return 0
+
+        def sqlite3_cancel_auto_extension(self, asked: Any) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sqlite_compiled._place(Pressed())
+    gc.collect()
+    [asked] = handed
+    assert asked() is not None

@@ -36,6 +36,9 @@ FUNCTIONS = (
 )  # fmt: skip
 """Those of SQLite, in the order in which the loop expects them."""
 
+HANDED: list[Any] = []
+"""What SQLite calls with each new connection. A Ctrl-C may come before it is told to stop that: so they stay for good."""
+
 Cells = Callable[[str, Sequence[Any]], Iterator[pa.RecordBatch]]
 
 
@@ -235,9 +238,10 @@ def _place(sqlite: Any) -> int | None:
         return OK
 
     asked = ctypes.CFUNCTYPE(INT, POINTER, POINTER, POINTER)(told)
-    if sqlite.sqlite3_auto_extension(asked) != OK:
-        return None
+    HANDED.append(asked)
     try:
+        if sqlite.sqlite3_auto_extension(asked) != OK:
+            return None
         connection = sqlite3.connect(":memory:")
     finally:
         sqlite.sqlite3_cancel_auto_extension(asked)
