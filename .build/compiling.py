@@ -41,7 +41,7 @@ def _built(library: Path) -> str:
     """Nothing, or why it could not be built."""
     if sys.byteorder != "little" or os.name != "posix" or platform.python_implementation() != "CPython":
         return "they are not for this platform"
-    compiler = shlex.split(os.environ.get("CC") or "cc")
+    compiler = shlex.split(os.environ.get("CC", "")) or ["cc"]
     if not shutil.which(compiler[0]):
         return f"there is no C compiler {compiler[0]}"
     made = library.with_suffix(f".{os.getpid()}")  # under its own name only when it is whole
