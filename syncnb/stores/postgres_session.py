@@ -107,11 +107,21 @@ def in_one_turn(connection: "Connection[Any]") -> "Iterator[None]":
     Over a line of 40 ms there and back, that is 40 ms for all of it. Where the client library is older than
     PostgreSQL 14, each waits for its own answer as ever. No COPY can be among them.
     """
-    if driver().Pipeline.is_supported():
-        with connection.pipeline():
-            yield
-    else:
+    psycopg = driver()
+    if not psycopg.Pipeline.is_supported():
         yield
+        return
+    first: Exception | None = None
+    try:
+        with connection.pipeline():
+            try:
+                yield
+            except psycopg.Error as problem:
+                first = problem  # handed on below: psycopg logs what else it meets when it leaves with an error
+    except psycopg.Error as problem:
+        raise first or problem from None
+    if first is not None:
+        raise first
 
 
 def begin(connection: "Connection[Any]", parameters: Mapping[str, str], snapshot: str = "") -> Server:

@@ -218,3 +218,17 @@ def test_what_is_left_open_ends_with_its_verb(
             stopped()
         assert conversations._Lines.close is close
     assert ([each.closed for each in kept], alive(pg, pids)) == ([True] * 2, 0)
+
+
+def test_what_goes_wrong_among_questions_of_one_turn_is_said_once(
+    store: PostgresStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where it is asked alone; nothing is logged beside it, and the snapshot goes on."""
+    with store.reading() as reader:
+        asked = [("SELECT 1", ()), ("SELECT 1 / 0", ()), *[("SELECT 2", ())] * 20]
+        for _ in range(5):
+            with pytest.raises(ReadError) as caught:
+                reader.asked_together(*asked, what="it")
+            assert caught.value.sqlstate == "22012"
+        assert reader.asked_together(("SELECT 3", ()), ("SELECT %s::int", (4,)), what="it") == [(3,), (4,)]
+    assert caplog.records == []
