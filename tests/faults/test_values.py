@@ -62,7 +62,10 @@ def test_nul_in_text(place: Place) -> object:
 
 @fault(
     55,
-    without={"syncnb.stores.sqlite.careful": lambda data: data.decode()},
+    without={
+        "syncnb.stores.sqlite.careful": lambda data: data.decode(),
+        "syncnb.stores.sqlite.reads_compiled": lambda: False,
+    },
     good=("different", [("1", "v", "local")], [2, 1]),
     harm=("builtins.UnicodeDecodeError",),
 )
