@@ -107,6 +107,37 @@ def test_one_database_twice(data_home: Path, dataset: Any) -> None:
         assert d.verdict in ("equal", "equal_except")
 
 
+MOMENTS = (
+    "'2026-01-01 00:00:00.5', '0044-03-15 00:00:00+00 BC'",
+    "'infinity', '9999-12-31 23:59:59+00'",
+    "NULL, '-infinity'",
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("numeric(6,2)", "numeric(6,2)"),
+        ("numeric(6,2)", "numeric(7,3)"),
+        ("numeric", "numeric"),
+        ("numeric(20,9)", "numeric(20,9)"),
+    ],
+)
+def test_numbers_and_stamps_of_two_servers(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, one: str, other: str
+) -> None:
+    """With one type a number has one text; with two it is the same by a rule, which counts, although they differ as text."""
+    monkeypatch.setattr(digesting, "MANY", 1.0)
+    sides = []
+    for type_, last in ((one, "2.5"), (other, "2.75")):
+        table = f"CREATE TABLE t (k integer PRIMARY KEY, n {type_}, at timestamp, zoned timestamptz)"
+        numbers = ["1.5", "'NaN'", "-0.25", "NULL", *map(str, range(60)), last]
+        content = [f"{k}, {number}, {MOMENTS[k % 3]}" for k, number in enumerate(numbers)]
+        sides.append(bench.postgresql(table, *rows("t", content)))
+    found = by_digests(*sides)
+    assert (found.counts.changed, found.cell_counts, found.counts.same) == (1, {"n": 1}, 64)
+
+
 ITEMS = "CREATE TABLE items (id {big} PRIMARY KEY, name text, price {number}, n integer, ok boolean, at timestamp, x {double}, b {bytes}, d date)"
 TYPES = {
     "sqlite": {"big": "integer", "number": "NUMERIC(12,2)", "double": "REAL", "bytes": "BLOB"},

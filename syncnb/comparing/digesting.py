@@ -84,7 +84,9 @@ def _form(pair: TablePair, at: int, postgres: Sequence[Side]) -> Form:
         raise Unfit(f"{column.name} has no form in which both sides could hash it ({kinds[0]}, {kinds[1]})")
     if form is Form.INTEGER and types <= SMALL and column not in pair.key:
         form = Form.SMALL
-    if form is Form.NUMBER and all(map(_is_short, types)):
+    # Of two servers only where both write all of them with the same digits behind the point: 1.5 is not written as 1.50 is.
+    one_scale = len(types) == 1 and kinds == (Kind.NUMERIC, Kind.NUMERIC)
+    if (form is Form.NUMBER or one_scale) and all(map(_is_short, types)):
         form = Form.DECIMAL
     if column in pair.key and form not in KEY_FORMS:
         raise Unfit(f"the key column {column.name} has no such form ({kinds[0]}, {kinds[1]})")

@@ -117,7 +117,8 @@ def in_one_turn(connection: "Connection[Any]") -> "Iterator[None]":
             try:
                 yield
             except psycopg.Error as problem:
-                first = problem  # handed on below: psycopg logs what else it meets when it leaves with an error
+                # Handed on below: psycopg logs what else it meets when it leaves with an error.
+                first = problem
     except psycopg.Error as problem:
         raise first or problem from None
     if first is not None:

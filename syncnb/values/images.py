@@ -119,6 +119,8 @@ SAME_ENGINE: dict[Kind, Form] = {
     Kind.UUID: Form.UUID,
     Kind.BYTES: Form.BYTES,
     Kind.TEXT: Form.TEXT,
+    Kind.TIMESTAMP: Form.STAMP,
+    Kind.TIMESTAMPTZ: Form.STAMP,
 }
 """The forms between two PostgreSQL columns of one kind; the others are their own text."""
 
