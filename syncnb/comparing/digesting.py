@@ -165,7 +165,8 @@ def _digester(pair: TablePair, side: Side, forms: Sequence[Form], readers: Reade
     table, reader = _of(pair, side), readers[side]
     key_at = tuple(pair.columns.index(column) for column in pair.key)
     columns = tuple(_on(column, side) for column in pair.columns)
-    recipe = Recipe(table, columns, tuple(forms), key_at, _buckets(pair, readers), SEEDS)
+    rows = max(readers[each].count_estimate(_of(pair, each)) or 0 for each in SIDES)
+    recipe = Recipe(table, columns, tuple(forms), key_at, _buckets(rows), SEEDS, rows)
     if isinstance(reader, PostgresReader):
         return PostgresDigester(reader, recipe)
     other: Side = "remote" if side == "local" else "local"
@@ -173,8 +174,7 @@ def _digester(pair: TablePair, side: Side, forms: Sequence[Form], readers: Reade
     return ReadDigester(reader, recipe, [column.rule for column in pair.columns], side, there)
 
 
-def _buckets(pair: TablePair, readers: Readers) -> int:
-    rows = max(readers[side].count_estimate(_of(pair, side)) or 0 for side in SIDES)
+def _buckets(rows: int) -> int:
     wanted = 1 << max(rows // IN_BUCKET, 1).bit_length() - 1
     return min(max(wanted, FEWEST), MOST)
 

@@ -84,7 +84,8 @@ class ReadDigester:
         self.key_names = [column.name for column in recipe.key]
         self.by_rule = np.zeros(len(self.names), np.int64)
         """By column: cells of all rows whose raw form is not PostgreSQL's."""
-        self._kept: list[_Kept] | None = []
+        # Not even the first ones of many more: they would be given up again, and be the most that is ever held.
+        self._kept: list[_Kept] | None = [] if recipe.rows <= KEPT else None
         self._key_bytes = 0
 
     def agrees(self) -> bool:

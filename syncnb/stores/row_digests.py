@@ -51,6 +51,8 @@ class Recipe:
     """A power of two."""
     seeds: tuple[int, int, int]
     """Of the key's hash and of the two of the row."""
+    rows: int = 0
+    """How many there are on either side at most, as far as anybody knows."""
 
     @property
     def by_number(self) -> bool:
