@@ -119,10 +119,20 @@ def in_one_turn(connection: "Connection[Any]") -> "Iterator[None]":
             except psycopg.Error as problem:
                 # Handed on below: psycopg logs what else it meets when it leaves with an error.
                 first = problem
-    except psycopg.Error as problem:
+    except BaseException as problem:
+        if (stopped := _stop_behind(problem)) is not None:
+            connection.close()  # answers are under way that nobody will take
+            raise stopped from None
         raise first or problem from None
     if first is not None:
         raise first
+
+
+def _stop_behind(problem: BaseException | None) -> BaseException | None:
+    """The Ctrl-C in whose place psycopg says that it cannot leave the turn; None where there was none."""
+    while problem is not None and isinstance(problem, Exception):
+        problem = problem.__context__
+    return problem
 
 
 def begin(connection: "Connection[Any]", parameters: Mapping[str, str], snapshot: str = "") -> Server:

@@ -12,6 +12,7 @@ from syncnb.errors import ConnectError, ReadError
 from syncnb.stores import conversation as conversations
 from syncnb.stores.conversation import conversation, one_conversation
 from syncnb.stores.postgres import PostgresReader, PostgresStore
+from syncnb.stores.postgres_session import in_one_turn
 
 
 @pytest.fixture
@@ -232,3 +233,25 @@ def test_what_goes_wrong_among_questions_of_one_turn_is_said_once(
             assert caught.value.sqlstate == "22012"
         assert reader.asked_together(("SELECT 3", ()), ("SELECT %s::int", (4,)), what="it") == [(3,), (4,)]
     assert caplog.records == []
+
+
+def test_a_ctrl_c_among_questions_of_one_turn_stays_one(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg itself says then that it cannot leave the turn, and nothing of who pressed what."""
+
+    def pressed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def asked() -> None:
+        with store.reading() as reader, reader._translated("it"), monkeypatch.context() as patch:
+            there.append(reader._connection)
+            with in_one_turn(there[0]):
+                there[0].execute("SELECT pg_sleep(0.1)")
+                patch.setattr(type(there[0]), "wait", pressed)
+
+    there: list[Any] = []
+    with pytest.raises(KeyboardInterrupt):
+        asked()
+    assert there[0].closed
+    assert store.describe().database
