@@ -33,13 +33,12 @@ from syncnb.values.columns import sort_keys
 from syncnb.values.images import KEY_FORMS, Form, agreed
 from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat
-from syncnb.values.rules import Side
+from syncnb.values.sides import SIDES, Side, other_side
 
 __all__ = ["compare_digests", "forms_for"]
 
 SMALL = {"smallint", "integer"}
 SHORT = re.compile(r"numeric\((?P<all>\d+),(?P<places>\d+)\)", re.ASCII)
-SIDES: tuple[Side, Side] = ("local", "remote")
 IN_BUCKET = 16
 """A bucket is to hold from so many rows to twice as many."""
 FEWEST, MOST = 2**8, 2**20
@@ -65,10 +64,10 @@ def forms_for(pair: TablePair, readers: Readers) -> tuple[Form, ...]:
     if (problem := streamable(pair)) is not None:
         raise Unfit(problem)
     for side in SIDES:
-        table = _of(pair, side)
+        table = pair.on(side)
         if table.text_encoding != "utf-8":
             raise Unfit(f"{table.label} of {side} is not in UTF-8")
-        if not _unique(table, [_on(column, side) for column in pair.key], postgres=side in postgres):
+        if not _unique(table, [column.on(side) for column in pair.key], postgres=side in postgres):
             raise Unfit(f"nothing keeps the key of {table.label} unique in {side}")
     return tuple(_form(pair, at, postgres) for at in range(len(pair.columns)))
 
@@ -76,10 +75,9 @@ def forms_for(pair: TablePair, readers: Readers) -> tuple[Form, ...]:
 def _form(pair: TablePair, at: int, postgres: Sequence[Side]) -> Form:
     column = pair.columns[at]
     there = postgres[-1]
-    here: Side = "remote" if there == "local" else "local"
-    kinds = Kind(_on(column, here).kind), Kind(_on(column, there).kind)
+    kinds = Kind(column.on(other_side(there)).kind), Kind(column.on(there).kind)
     form = agreed(*kinds, column.rule, both_postgres=len(postgres) == 2)
-    types = {_on(column, side).type for side in postgres}
+    types = {column.on(side).type for side in postgres}
     if form is None or "oid" in types:
         raise Unfit(f"{column.name} has no form in which both sides could hash it ({kinds[0]}, {kinds[1]})")
     if form is Form.INTEGER and types <= SMALL and column not in pair.key:
@@ -99,15 +97,6 @@ def _is_short(type_: str) -> bool:
     return found is not None and int(found["places"]) <= 4 and int(found["all"]) - int(found["places"]) <= 11
 
 
-def _of(pair: TablePair, side: Side) -> Table:
-    return pair.local if side == "local" else pair.remote
-
-
-def _on(column: Any, side: Side) -> Column:
-    found: Column = column.local if side == "local" else column.remote
-    return found
-
-
 def _unique(table: Table, key: Sequence[Column], *, postgres: bool) -> bool:
     """Whether the database itself keeps every key there once, and in PostgreSQL none of it NULL."""
     names = {column.name for column in key}
@@ -122,7 +111,8 @@ def compare_digests(
     pair: TablePair, forms: Sequence[Form], readers: Readers, found: Collector, progress: Any
 ) -> dict[str, Any]:
     """Compare two tables into `found`; how it went. Raises Unfit, and then `found` is of no use any more."""
-    sides = {side: _digester(pair, side, forms, readers) for side in SIDES}
+    rows = max(readers[side].count_estimate(pair.on(side)) or 0 for side in SIDES)
+    sides = {side: _digester(pair, side, forms, readers, rows) for side in SIDES}
     try:
         return _compared(pair, sides, readers, found, progress)
     except ReadError as problem:
@@ -161,16 +151,14 @@ def _compared(
     return {"rounds": rounds, "bytes": sum(digester.sent for digester in sides.values())}
 
 
-def _digester(pair: TablePair, side: Side, forms: Sequence[Form], readers: Readers) -> Digester:
-    table, reader = _of(pair, side), readers[side]
+def _digester(pair: TablePair, side: Side, forms: Sequence[Form], readers: Readers, rows: int) -> Digester:
+    table, reader = pair.on(side), readers[side]
     key_at = tuple(pair.columns.index(column) for column in pair.key)
-    columns = tuple(_on(column, side) for column in pair.columns)
-    rows = max(readers[each].count_estimate(_of(pair, each)) or 0 for each in SIDES)
+    columns = tuple(column.on(side) for column in pair.columns)
     recipe = Recipe(table, columns, tuple(forms), key_at, _buckets(rows), SEEDS, rows)
     if isinstance(reader, PostgresReader):
         return PostgresDigester(reader, recipe)
-    other: Side = "remote" if side == "local" else "local"
-    there = [Kind(_on(column, other).kind) for column in pair.columns]
+    there = [Kind(column.on(other_side(side)).kind) for column in pair.columns]
     return ReadDigester(reader, recipe, [column.rule for column in pair.columns], side, there)
 
 
@@ -184,7 +172,7 @@ def _both(sides: "dict[Side, Digester]", readers: Readers, ask: Callable[[Digest
     with ThreadPoolExecutor(1) as pool:
         # A server works on its own, so it is the one to be waited for in a thread.
         apart = next(side for side in SIDES if isinstance(readers[side], PostgresReader))
-        other: Side = "remote" if apart == "local" else "local"
+        other = other_side(apart)
         later = pool.submit(ask, sides[apart])
         try:
             found = {other: ask(sides[other]), apart: later.result()}
@@ -199,7 +187,7 @@ def _first_rows_differ(sides: "dict[Side, Digester]") -> bool:
     """Whether most of the first rows of the side that is read are on the other side, and not the same."""
     for side, digester in sides.items():
         if isinstance(digester, ReadDigester) and digester.recipe.by_number:
-            there = sides["remote" if side == "local" else "local"]
+            there = sides[other_side(side)]
             tags, ours = digester.first(FIRST)
             rows = _whole(there, tags, len(digester.recipe.columns))
             if rows.columns:

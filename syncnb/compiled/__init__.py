@@ -9,8 +9,11 @@ import os
 import zlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-__all__ = ["SOURCE", "kernels", "library"]
+__all__ = ["INT", "LONG", "POINTER", "SOURCE", "function", "kernels", "library"]
+
+POINTER, LONG, INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 
 SOURCE = Path(__file__).with_name("kernels.c")
 
@@ -29,3 +32,9 @@ def kernels() -> ctypes.CDLL | None:
         return ctypes.CDLL(str(library()))
     except OSError:
         return None
+
+
+def function(name: str, returns: Any, *taken: Any) -> Any:
+    """One of its functions, declared; None where there is no library. Other Python code runs while it does."""
+    found = kernels()
+    return None if found is None else ctypes.CFUNCTYPE(returns, *taken)((name, found))

@@ -16,7 +16,7 @@ from syncnb.filters import Condition
 from syncnb.schema import Schema, Table
 from syncnb.stores.filtering import pushed, whole_range
 from syncnb.stores.port import BATCH_ROWS, Identity
-from syncnb.stores.sqlite_bulk import MOST_COLUMNS, ROWIDS, Bulk
+from syncnb.stores.sqlite_bulk import MOST_COLUMNS, ROWIDS, Bulk, Wanted
 from syncnb.stores.sqlite_catalogue import read_schema
 from syncnb.stores.sqlite_compiled import CompiledRows, reads_compiled
 from syncnb.stores.sqlite_errors import Telling, connect_error, missing_error, read_error
@@ -300,8 +300,8 @@ class SQLiteReader:
             yield from self._cells(select_rows(table, names, (), where), list(names), values)
 
         place = f"main.{quote(table.name)}"
-        rows = CompiledRows if reads_compiled() else Bulk
-        return rows(self._connection, place, f"t.{rowid}", columns, cells, alias=alias, within=within)
+        wanted = Wanted(place, f"t.{rowid}", columns, cells, alias, within)
+        return (CompiledRows if reads_compiled() else Bulk)(self._connection, wanted)
 
     def _is_rowid(self, table: Table, names: Sequence[str]) -> bool:
         """Whether this is the INTEGER PRIMARY KEY which is the rowid; with DESC, by an old accident, it is none."""

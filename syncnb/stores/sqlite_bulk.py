@@ -20,7 +20,7 @@ import pyarrow as pa
 from syncnb.values.columns import Mask
 from syncnb.values.raw import from_numbers, from_python, to_python
 
-__all__ = ["MOST_COLUMNS", "ROWIDS", "Bulk"]
+__all__ = ["MOST_COLUMNS", "ROWIDS", "Bulk", "Wanted"]
 
 LEARNT_FROM = 512
 """Rows read cell by cell at first, to learn what the columns hold."""
@@ -223,29 +223,33 @@ def _decimals(
     return from_numbers(numbers // unit, numbers / unit, whole if integers else np.zeros_like(valid), ~valid)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows of which table, in the order of their rowids; names as they stand in SQL, the alias of the table: `t`."""
+
+    table: str
+    rowid: str
+    columns: Mapping[str, str]
+    """By name: the values of a column."""
+    cells: Cells
+    """Reads these columns of the rows of which a condition with some values is true, cell by cell."""
+    alias: str = ""
+    """The column that is the rowid itself."""
+    within: range = ROWIDS
+    """The rowids that are wanted."""
+
+    def by_cell(self, first: int, last: int) -> Iterator[pa.RecordBatch]:
+        """The rows from this rowid up to that one, cell by cell."""
+        return self.cells(f"{self.rowid} BETWEEN ? AND ? ORDER BY {self.rowid}", [first, last])
+
+
 class Bulk:
     """The rows of one table, in the order of their rowids."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        table: str,
-        rowid: str,
-        columns: Mapping[str, str],
-        cells: Cells,
-        *,
-        alias: str = "",
-        within: range = ROWIDS,
-    ) -> None:
-        """`table`, `rowid` and the values of `columns` as they stand in SQL, the table's alias being `t`.
-
-        cells: reads these columns of the rows of which a condition with some values is true, cell by cell.
-        alias: the column that is the rowid itself. within: the rowids that are wanted.
-        """
-        self._connection, self._table, self._rowid, self._cells = connection, table, rowid, cells
-        self._names = list(columns)
-        self._columns = [_Column(sql, is_rowid=name == alias) for name, sql in columns.items()]
-        self._first, self._end = within.start, within.stop
+    def __init__(self, connection: sqlite3.Connection, wanted: Wanted) -> None:
+        self._connection, self._wanted = connection, wanted
+        self._columns = [_Column(sql, is_rowid=name == wanted.alias) for name, sql in wanted.columns.items()]
+        self._first, self._end = wanted.within.start, wanted.within.stop
         self._failed = 0
         self._dense = False
         """Whether the last rows followed each other: then the next ones are guessed, and not looked for."""
@@ -268,8 +272,7 @@ class Bulk:
             learnt = True
             self._first = within[1] + 1
         if self._first < self._end:
-            rest = [self._first, self._end - 1]
-            yield from self._cells(f"{self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid}", rest)
+            yield from self._wanted.by_cell(self._first, self._end - 1)
 
     def _next_range(self, rows: int) -> tuple[int, int] | None:
         """The first and the last rowid of the next rows, no more than these; None at the end."""
@@ -278,14 +281,14 @@ class Bulk:
         if self._dense:
             return self._first, min(self._first + rows, self._end) - 1
         query = (
-            f"SELECT min(r), max(r) FROM (SELECT {self._rowid} AS r FROM {self._table} AS t NOT INDEXED "  # noqa: S608
-            f"WHERE {self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid} LIMIT {rows:d})"
+            f"SELECT min(r), max(r) FROM (SELECT {self._wanted.rowid} AS r FROM {self._wanted.table} AS t NOT INDEXED "  # noqa: S608
+            f"WHERE {self._wanted.rowid} BETWEEN ? AND ? ORDER BY {self._wanted.rowid} LIMIT {rows:d})"
         )
         first, end = self._connection.execute(query, (self._first, self._end - 1)).fetchone()
         return None if first is None else (first, end)
 
     def _by_cell(self, within: tuple[int, int]) -> Iterator[pa.RecordBatch]:
-        for part in self._cells(f"{self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid}", within):
+        for part in self._wanted.by_cell(*within):
             for column, array in zip(self._columns, part.columns, strict=True):
                 column.learn(array)
             yield part
@@ -299,8 +302,8 @@ class Bulk:
         asked = ", ".join(part for column in self._columns for part in column.asked)
         odd = " OR ".join(column.odd for column in self._columns)
         query = (
-            f"SELECT count(*), count(*) FILTER (WHERE {odd}), {asked} FROM {self._table} AS t NOT INDEXED "  # noqa: S608
-            f"WHERE {self._rowid} BETWEEN :first AND :last"
+            f"SELECT count(*), count(*) FILTER (WHERE {odd}), {asked} FROM {self._wanted.table} AS t NOT INDEXED "  # noqa: S608
+            f"WHERE {self._wanted.rowid} BETWEEN :first AND :last"
         )
         try:
             told = {"between": BETWEEN, "first": within[0], "last": within[1]}
@@ -323,14 +326,14 @@ class Bulk:
         if apart:
             for at, array in zip(apart, self._apart(apart, within), strict=True):
                 arrays[at] = array
-        return pa.RecordBatch.from_arrays(arrays, names=self._names)
+        return pa.RecordBatch.from_arrays(arrays, names=list(self._wanted.columns))
 
     def _with_gaps(self, within: tuple[int, int], rows: int) -> pa.RecordBatch | None:
         """A range that was guessed, and is none without gaps."""
         if rows:
             return self._in_bulk(within)
-        nothing = [pa.nulls(0)] * len(self._names)
-        return pa.RecordBatch.from_arrays(nothing, names=self._names)
+        nothing = [pa.nulls(0)] * len(self._columns)
+        return pa.RecordBatch.from_arrays(nothing, names=list(self._wanted.columns))
 
     def _asked(self, query: str, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """One row, text as bytes. Raises _Unread where a value would be too long."""
@@ -348,7 +351,7 @@ class Bulk:
         """Columns of numbers, value by value."""
         names = ", ".join(self._columns[at].name for at in columns)
         query = (
-            f"SELECT {names} FROM {self._table} AS t NOT INDEXED "  # noqa: S608
-            f"WHERE {self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid}"
+            f"SELECT {names} FROM {self._wanted.table} AS t NOT INDEXED "  # noqa: S608
+            f"WHERE {self._wanted.rowid} BETWEEN ? AND ? ORDER BY {self._wanted.rowid}"
         )
         return [from_python(values) for values in zip(*self._connection.execute(query, within), strict=True)]

@@ -9,14 +9,16 @@ import ctypes
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from syncnb.compiled import kernels
+from syncnb.compiled import INT, LONG, POINTER, function
+from syncnb.stores.sqlite_bulk import Wanted
 from syncnb.values.raw import BadText, Raw, from_numbers, from_python
 
 __all__ = ["CompiledRows", "reads_compiled"]
@@ -25,11 +27,10 @@ LARGEST = 16 * 2**20
 """Bytes of the texts of one reading, over all columns; a row with longer ones is read cell by cell."""
 INTEGER, FLOAT, TEXT, BLOB, NULL = 1, 2, 3, 4, 5
 """Storage classes, as SQLite numbers them."""
-NUMBERS, TEXTS, BLOBS = 1 << INTEGER | 1 << FLOAT, 1 << TEXT, 1 << BLOB
+NUMBERS, TEXTS = 1 << INTEGER | 1 << FLOAT, 1 << TEXT
 NO_ROOM, OK, INTERRUPTED, ROW, DONE = -1, 0, 9, 100, 101
 """What the loop, or SQLite, says at the end."""
 
-POINTER, LONG, INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 FUNCTIONS = (
     "prepare_v2", "bind_int64", "finalize", "step", "db_mutex", "mutex_enter", "mutex_leave", "column_value",
     "value_type", "value_int64", "value_double", "value_text", "value_blob", "value_bytes",
@@ -38,8 +39,6 @@ FUNCTIONS = (
 
 HANDED: list[Any] = []
 """What SQLite calls with each new connection. A Ctrl-C may come before it is told to stop that: so they stay for good."""
-
-Cells = Callable[[str, Sequence[Any]], Iterator[pa.RecordBatch]]
 
 
 class _Column(ctypes.Structure):
@@ -110,33 +109,22 @@ class _Buffers:
 class CompiledRows:
     """The rows of one table, in the order of their rowids."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        table: str,
-        rowid: str,
-        columns: Mapping[str, str],
-        cells: Cells,
-        *,
-        alias: str = "",
-        within: range,
-    ) -> None:
-        """`table`, `rowid` and the values of `columns` as they stand in SQL, the table's alias being `t`.
-
-        cells: reads these columns of the rows of which a condition with some values is true, cell by cell.
-        alias: the column that is the rowid itself. within: the rowids that are wanted.
-        """
-        self._connection, self._rowid, self._cells = connection, rowid, cells
-        self._names = list(columns)
-        asked = [rowid, *(sql for name, sql in columns.items() if name != alias)]
+    def __init__(self, connection: sqlite3.Connection, wanted: Wanted) -> None:
+        """Raises sqlite3.NotSupportedError where rows cannot be read so."""
+        learnt = _learnt()
+        if learnt is None:
+            raise sqlite3.NotSupportedError("rows cannot be read by a compiled loop here")
+        self._connection, self._wanted, self._learnt = connection, wanted, learnt
+        rowid = wanted.rowid
+        asked = [rowid, *(sql for name, sql in wanted.columns.items() if name != wanted.alias)]
         self._width = len(asked)
         places = iter(range(1, len(asked)))
-        self._places = [0 if name == alias else next(places) for name in columns]
+        self._places = [0 if name == wanted.alias else next(places) for name in wanted.columns]
         self._sql = (
-            f"SELECT {', '.join(asked)} FROM {table} AS t NOT INDEXED "  # noqa: S608
+            f"SELECT {', '.join(asked)} FROM {wanted.table} AS t NOT INDEXED "  # noqa: S608
             f"WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid} LIMIT ?3"
         ).encode()
-        self._next, self._last = within.start, within.stop - 1
+        self._next, self._last = wanted.within.start, wanted.within.stop - 1
 
     def rows(self, at_once: int) -> Iterator[pa.RecordBatch]:
         """All rows, no more than so many at a time. Raises sqlite3.Error."""
@@ -165,10 +153,10 @@ class CompiledRows:
         """How many rows they were, and what SQLite said last."""
         told = ctypes.c_int(OK)
         bound = (LONG * 3)(self._next, self._last, at_once)
-        functions, read, _ = _learnt() or _unlearnt()
-        rows = read(
-            functions,
-            _handle(self._connection),
+        handle = self._learnt.handle(self._connection)
+        rows = self._learnt.read(
+            self._learnt.functions,
+            handle,
             self._sql,
             bound,
             at_once,
@@ -186,13 +174,12 @@ class CompiledRows:
         arrays = [
             buffers[at].raw(rows, columns[at].seen, ascii_only=not columns[at].high) for at in self._places
         ]
-        return pa.RecordBatch.from_arrays(arrays, names=self._names)
+        return pa.RecordBatch.from_arrays(arrays, names=list(self._wanted.columns))
 
     def _by_cell(self, last: int) -> Iterator[pa.RecordBatch]:
         """From the next row up to this one."""
-        within = [self._next, last]
-        self._next = last + 1
-        yield from self._cells(f"{self._rowid} BETWEEN ? AND ? ORDER BY {self._rowid}", within)
+        first, self._next = self._next, last + 1
+        yield from self._wanted.by_cell(first, last)
 
 
 def reads_compiled() -> bool:
@@ -200,11 +187,29 @@ def reads_compiled() -> bool:
     return _learnt() is not None
 
 
+@dataclass(frozen=True)
+class _Learnt:
+    """What is needed to read so."""
+
+    functions: Any
+    """Those of SQLite."""
+    read: Any
+    """The loop."""
+    place: int
+    """Where in a connection of Python its handle is, in bytes."""
+
+    def handle(self, connection: sqlite3.Connection) -> int:
+        """SQLite's handle of a connection. Raises sqlite3.ProgrammingError where it is closed."""
+        connection.total_changes  # noqa: B018  asks whether it is open, and whether this thread may use it
+        return int(POINTER.from_address(id(connection) + self.place).value or 0)
+
+
 @cache
-def _learnt() -> tuple[Any, Any, int] | None:
-    """SQLite's functions, the loop, and where in a connection of Python its handle is. None where one is not to be had."""
-    library = kernels()
-    if library is None or sys.implementation.name != "cpython":
+def _learnt() -> _Learnt | None:
+    """None where any of it is not to be had."""
+    taken = (POINTER, POINTER, ctypes.c_char_p, POINTER, LONG, INT, POINTER, POINTER)
+    read = function("read_rows", LONG, *taken)
+    if read is None or sys.implementation.name != "cpython":
         return None
     try:
         import _sqlite3
@@ -214,16 +219,10 @@ def _learnt() -> tuple[Any, Any, int] | None:
         functions = (POINTER * len(FUNCTIONS))(
             *(ctypes.cast(getattr(sqlite, f"sqlite3_{name}"), POINTER).value for name in FUNCTIONS)
         )
-        taken = (POINTER, POINTER, ctypes.c_char_p, POINTER, LONG, INT, POINTER, POINTER)
-        read = ctypes.CFUNCTYPE(LONG, *taken)(("read_rows", library))
     except (ImportError, AttributeError, OSError):
         return None
     place = places.pop()
-    return None if places or place is None else (functions, read, place)
-
-
-def _unlearnt() -> Any:
-    raise sqlite3.NotSupportedError("rows cannot be read by a compiled loop here")
+    return None if places or place is None else _Learnt(functions, read, place)
 
 
 def _place(sqlite: Any) -> int | None:
@@ -250,10 +249,3 @@ def _place(sqlite: Any) -> int | None:
     places = [at * size for at, word in enumerate(words) if word == found.get(threading.get_ident(), -1)]
     connection.close()
     return places[0] if len(places) == 1 else None
-
-
-def _handle(connection: sqlite3.Connection) -> int:
-    """SQLite's handle of a connection. Raises sqlite3.ProgrammingError where it is closed."""
-    connection.total_changes  # noqa: B018  asks whether it is open, and whether this thread may use it
-    _, _, place = _learnt() or _unlearnt()
-    return int(POINTER.from_address(id(connection) + place).value or 0)

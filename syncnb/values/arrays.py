@@ -22,7 +22,8 @@ def become(array: pa.Array, wanted: pa.DataType) -> pa.Array:
 def mask(array: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     """A boolean column as a numpy mask, NULL as False."""
     found: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    found = pc.fill_null(array, fill_value=False).to_numpy(zero_copy_only=False)
+    whole = pc.fill_null(array, fill_value=False) if array.null_count else array
+    found = whole.to_numpy(zero_copy_only=False)
     return found
 
 

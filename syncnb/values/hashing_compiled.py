@@ -1,18 +1,16 @@
 """The same hashes as `hashing` tells of, made by compiled loops: a cell after the other."""
 
-import ctypes
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from syncnb.compiled import kernels
+from syncnb.compiled import INT, LONG, POINTER, function
 from syncnb.values.hashing_by_numpy import Chain, Numbers, Words
 
 __all__ = ["add_decimals", "add_hex", "add_numbers", "add_texts", "add_words"]
 
-POINTER, LONG, INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 HASHES = (POINTER, LONG, INT)
 """Where they are, how many rows, how many seeds: what each function takes first."""
 DECLARED = {
@@ -62,12 +60,9 @@ def _add(name: str, hashes: Chain, rows: int, *values: Any) -> None:
     """Raises ValueError for hashes that are not those of so many rows, one behind the other."""
     if hashes.shape[1] != rows or hashes.dtype != np.int64 or not hashes.flags.c_contiguous:
         raise ValueError(f"{hashes.shape} {hashes.dtype} are not the hashes of {rows} rows")
-    _functions()[name](hashes.ctypes.data, rows, len(hashes), *values)
+    _function(name)(hashes.ctypes.data, rows, len(hashes), *values)
 
 
 @cache
-def _functions() -> dict[str, Any]:
-    library = kernels()
-    if library is None:
-        raise LookupError("this installation has no compiled loops")
-    return {name: ctypes.CFUNCTYPE(None, *taken)((name, library)) for name, taken in DECLARED.items()}
+def _function(name: str) -> Any:
+    return function(name, None, *DECLARED[name])

@@ -159,22 +159,17 @@ Canonical: TypeAlias = tuple[pa.Array, pa.Array | None]
 def imaged(form: Form, rule: Rule, array: pa.Array, side: Side, there: Kind) -> Imaged:
     """A raw column as images; `there` is the kind of PostgreSQL's column."""
     found, ruled = CANONICAL[form](rule, array, side, there)
-    null = _which(array.is_null()) if array.null_count else _nowhere(array)
-    odd = _which(found.is_null()) & ~null if found.null_count else _nowhere(array)
+    null = arrays.mask(array.is_null()) if array.null_count else _nowhere(array)
+    odd = arrays.mask(found.is_null()) & ~null if found.null_count else _nowhere(array)
     by_rule = _nowhere(array)
     if ruled is not None:
-        by_rule = _which(ruled)
+        by_rule = arrays.mask(ruled)
         if found.null_count:
             by_rule = by_rule & ~null & ~odd
     numbered = form in NUMBERED or form in HEXED
     if found.null_count:
         found = found.fill_null(0 if numbered else "")
     return Imaged(form, found.to_numpy() if numbered else found, null, odd, by_rule)
-
-
-def _which(found: pa.Array) -> Mask:
-    """A boolean column as a mask, NULL as False."""
-    return arrays.mask(found) if found.null_count else found.to_numpy(zero_copy_only=False)
 
 
 def _nowhere(array: pa.Array) -> Mask:

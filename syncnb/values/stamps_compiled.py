@@ -1,13 +1,12 @@
 """Stamps that are written in the plain way, read by a compiled loop: what most columns of stamps hold, and nothing else."""
 
-import ctypes
 from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from syncnb.compiled import kernels
+from syncnb.compiled import INT, LONG, POINTER, function
 from syncnb.values.arrays import mask
 from syncnb.values.columns import Mask
 
@@ -39,9 +38,4 @@ def plain_stamps(texts: pa.Array, *, zoned: bool) -> tuple[Micros, Mask] | None:
 
 @cache
 def _loop() -> Any:
-    library = kernels()
-    if library is None:
-        return None
-    pointer, long = ctypes.c_void_p, ctypes.c_int64
-    taken = (pointer, pointer, long, pointer, ctypes.c_int, pointer, pointer)
-    return ctypes.CFUNCTYPE(long, *taken)(("read_stamps", library))
+    return function("read_stamps", LONG, POINTER, POINTER, LONG, POINTER, INT, POINTER, POINTER)
