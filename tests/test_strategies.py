@@ -649,6 +649,48 @@ def test_a_key_that_is_no_number_in_a_table_of_several_parts(bench: Workbench) -
     assert (counts.changed, counts.only_local, counts.only_remote) == (9, 3, 3)
 
 
+NUMBERS = {
+    "one after the other": ("bigint", range(1, 4001), {7, 8, 4000}, True),
+    "below 0": ("smallint", range(-2500, 1500), {-2500, -1, 0}, True),
+    "up to the last number": ("bigint", range(2**63 - 4000, 2**63), {2**63 - 1, 2**63 - 3999}, True),
+    "from the first number": ("bigint", range(-(2**63), -(2**63) + 4000), {-(2**63), -(2**63) + 9}, True),
+    "far apart": ("bigint", [n * 10**15 for n in range(-2000, 2000)], {-(10**15), 7 * 10**15}, False),
+    "many buckets": ("integer", range(4000), set(range(0, 4000, 9)), False),
+}
+
+
+@pytest.mark.parametrize(("type_", "keys", "differing", "few"), NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize(("one", "other"), WITH_SERVER.values(), ids=WITH_SERVER)
+def test_rows_of_few_buckets_are_looked_up(
+    bench: Workbench,
+    monkeypatch: pytest.MonkeyPatch,
+    one: str,
+    other: str,
+    type_: str,
+    keys: Any,
+    differing: set[int],
+    few: bool,
+) -> None:
+    """Rows are found by their keys, or by reading all keys, whichever reads less; the first one is missing there."""
+    sides = []
+    for engine, gone in ((one, None), (other, min(differing))):
+        values = [f"{key}, 'v{key}{key in differing and engine + str(gone)}'" for key in keys if key != gone]
+        sides.append(
+            bench.make(engine, f"CREATE TABLE t (k {type_} PRIMARY KEY, v text)", *rows("t", values))
+        )
+    looked_up, ask = [], postgres_digests.PostgresDigester._few
+
+    def spied(self: Any, buckets: int) -> bool:
+        looked_up.append(ask(self, buckets))
+        return looked_up[-1]
+
+    monkeypatch.setattr(postgres_digests.PostgresDigester, "_few", spied)
+    monkeypatch.setattr(digesting, "IN_BUCKET", 4)
+    d = by_digests(*sides)
+    assert (d.counts.changed, d.counts.only_local) == (len(differing) - 1, 1)
+    assert set(looked_up) == {few}
+
+
 @pytest.mark.parametrize("key", ["integer", "text"])
 @pytest.mark.parametrize(("one", "other"), WITH_SERVER.values(), ids=WITH_SERVER)
 def test_both_sides_are_written_to_meanwhile(
@@ -799,6 +841,26 @@ def test_a_large_table_by_default(tmp_path: Path, pg: str, seed: int) -> None:
         assert set(sn.diff(local, remote, "items").how["strategy"]) == {"digests"}
     by_value = sn.diff(local, sn.connect(pg), "items", strategy="stream")
     assert told(sn.diff(local, sn.connect(pg), "items")) == told(by_value)
+
+
+def test_a_server_may_share_the_work_among_processes(
+    tmp_path: Path, pg: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each image is made once, buckets are not sorted, and several processes of the server may take part."""
+    compare.fill(tmp_path / "items.db", pg, 3000)
+    asked, ask = [], postgres_digests.PostgresDigester._run
+    monkeypatch.setattr(
+        postgres_digests.PostgresDigester, "_run", lambda self, *told: asked.extend(told) or ask(self, *told)
+    )
+    by_digests(sn.connect(tmp_path / "items.db"), sn.connect(pg), tables="items")
+    (sums,) = (query for query, _ in asked if "GROUP BY bucket" in query)
+    with psycopg.connect(pg) as server:
+        for name in ("min_parallel_table_scan_size", "parallel_setup_cost"):
+            server.execute(f"SET {name} = 0")
+        plan = "\n".join(row[0] for row in server.execute(f"EXPLAIN (VERBOSE, COSTS OFF) {sums}").fetchall())
+    assert "Partial HashAggregate" in plan, plan
+    made = plan.count(", encode(timestamp_send")  # what comes from below stands in brackets
+    assert (made, "(encode(timestamp_send" in plan) == (1, True), plan
 
 
 def test_where_all_rows_differ_they_are_read_at_once(

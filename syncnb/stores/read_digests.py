@@ -88,10 +88,6 @@ class ReadDigester:
         self._kept: list[_Kept] | None = [] if recipe.rows <= KEPT else None
         self._key_bytes = 0
 
-    def agrees(self) -> bool:
-        """Always: it is PostgreSQL that has to agree."""
-        return True
-
     def sums(self) -> Sums:
         """The digests of all rows. Raises Unfit where a key is NULL or not of its column's kind."""
         rows, sums = 0, np.zeros(2, np.int64)

@@ -92,10 +92,6 @@ class Tagged:
 class Digester(Protocol):
     """Makes the digests of one table in one snapshot."""
 
-    def agrees(self) -> bool:
-        """Whether images and hashes made here are those that the other side makes."""
-        ...
-
     def sums(self) -> Sums:
         """The digests of all rows. Raises Unfit."""
         ...
