@@ -150,6 +150,14 @@ class TestValues:
         ]
         assert (sn.diff(*stores).verdict == "equal") == same
 
+    @pytest.mark.parametrize("wide", ["1e+300", "0.1234567891"])
+    @pytest.mark.filterwarnings("error")
+    def test_a_double_beside_a_real_is_shown_as_it_is(self, bench: Workbench, wide: str) -> None:
+        local = bench.sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, v REAL)", *rows("t", [f"1, {wide}"]))
+        remote = bench.postgresql("CREATE TABLE t (id int PRIMARY KEY, v real)", *rows("t", ["1, 0.1"]))
+        (cell,) = sn.diff(local, remote)["t"].cells.to_dict("records")
+        assert (str(cell["local"]), str(cell["remote"])) == (wide, "0.1")
+
     def test_json_numbers_no_decimal_can_hold(self, bench: Workbench) -> None:
         ddl = "CREATE TABLE t (id INTEGER PRIMARY KEY, v JSON)"
         left, right = (

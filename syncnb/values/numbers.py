@@ -13,6 +13,7 @@ __all__ = [
     "decimal_text",
     "exact",
     "float4",
+    "float4_text",
     "lost",
     "number_of",
     "trimmed",
@@ -86,6 +87,11 @@ def float4(value: float) -> float:
     """The nearest float of 32 bits, as PostgreSQL's `real` holds it."""
     with np.errstate(over="ignore"):
         return float(np.float32(value))
+
+
+def float4_text(value: float) -> str:
+    """The shortest decimal that reads back as this float of 32 bits; of a wider one as itself."""
+    return str(np.float32(value)) if float4(value) == value else repr(value)
 
 
 def lost(wide: pa.Array, narrow: pa.Array) -> bool:

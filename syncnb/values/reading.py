@@ -4,8 +4,6 @@ import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
 
-import numpy as np
-
 from syncnb.values import numbers
 from syncnb.values.moments import StampRule
 from syncnb.values.numeric import Float4Rule, NumberRule
@@ -31,7 +29,7 @@ def as_text(value: Raw, rule: Rule | None = None) -> str:
         case BadText():
             return value.data.decode("utf-8", "backslashreplace")
         case float() if isinstance(rule, Float4Rule):
-            return str(np.float32(value))
+            return numbers.float4_text(value)
     return str(value)
 
 

@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
-
 from syncnb.schema import Column
 from syncnb.values import numbers
 from syncnb.values.kinds import Kind
@@ -20,7 +18,6 @@ from syncnb.values.stamps import Stamp, local_to_instant, parse_stamp
 __all__ = [
     "Refused",
     "Way",
-    "float4_text",
     "instant_of",
     "number_in",
     "plain_text",
@@ -77,14 +74,9 @@ def number_in(value: Raw, way: Way) -> Decimal | None:
         return Decimal(truth)
     if isinstance(value, float) and isinstance(rule, Float4Rule):
         # Only a float4 column has such values here, and its shortest decimal is what a person reads.
-        value = float4_text(value) if way.kind is not Kind.INTEGER else value
+        value = numbers.float4_text(value) if way.kind is not Kind.INTEGER else value
     exact = isinstance(rule, NumberRule) and (rule.exact_floats or isinstance(rule, Float4Rule))
     return numbers.number_of(value, exact_floats=exact)
-
-
-def float4_text(value: float) -> str:
-    """The shortest decimal that reads back as this float of 32 bits; of a wider one as itself."""
-    return str(np.float32(value)) if numbers.float4(value) == value else repr(value)
 
 
 def plain_text(value: Raw, way: Way) -> str:
@@ -99,7 +91,7 @@ def plain_text(value: Raw, way: Way) -> str:
     if truth is not None or isinstance(value, bool):
         return "true" if truth or value is True else "false"
     if isinstance(value, float) and isinstance(way.rule, Float4Rule):
-        return float4_text(value)
+        return numbers.float4_text(value)
     return numbers.written(value or 0)
 
 
