@@ -1,6 +1,6 @@
 /* The loops that a large comparison spends its time in. Optional: syncnb does the same without, only slower.
  *
- *   read_rows      steps through a SELECT of SQLite and puts its values into arrays, column by column
+ *   read_rows      puts the rows of a SELECT of SQLite into arrays, column by column, while SQLite goes through them
  *   hash_…         PostgreSQL's hashes of 64 bits (Bob Jenkins' lookup3), cell after cell, for several seeds at once
  *   read_stamps    stamps that are written in the plain way
  *
@@ -16,17 +16,16 @@
 /* ---------------------------------------------------------------- reading */
 
 enum { INTEGER = 1, FLOAT = 2, TEXT = 3, BLOB = 4 };
-enum { NO_ROOM = -1, OK = 0, ROW = 100 };
+enum { GOES_BACK = -2, NO_ROOM = -1, OK = 0, ERROR = 1, ROW = 100, DONE = 101 };
+enum { UTF8 = 1, ONLY_DIRECTLY = 0x80000 };
 
 struct api {
     int (*prepare)(void *, const char *, int, void **, const char **);
     int (*bind)(void *, int, int64_t);
-    int (*finalize)(void *);
     int (*step)(void *);
-    void *(*mutex)(void *);
-    void (*enter)(void *);
-    void (*leave)(void *);
-    void *(*value)(void *, int);
+    int (*finalize)(void *);
+    int (*create)(void *, const char *, int, int, void *, void *, void (*)(void *, int, void **), void (*)(void *), void *);
+    void (*fail)(void *, const char *, int);
     int (*type)(void *);
     int64_t (*integer)(void *);
     double (*real)(void *);
@@ -36,67 +35,127 @@ struct api {
 };
 
 struct column {
-    uint8_t *kinds;   /* of each row, as SQLite numbers its storage classes */
-    int64_t *numbers; /* integers, and the 64 bits of reals */
+    uint8_t *kinds;   /* of each row: the bit whose number is SQLite's of the storage class */
+    int64_t *numbers; /* integers, and the 64 bits of reals; 0 for NULL */
     int32_t *ends;    /* one more than rows: where the bytes of each row's text or blob end, from 0 on */
     uint8_t *bytes;
     int64_t room;     /* for bytes */
-    uint64_t high;    /* not 0 where some byte is no ASCII */
-    uint32_t seen;    /* a bit for each kind */
+    uint8_t seen;     /* all kinds together */
+    uint8_t high;     /* not 0 where some byte is no ASCII */
 };
 
+/* What the function that SQLite calls with each row works on. It stays known to the connection, so it holds nothing of
+ * a call itself: outside of one there is none here, and it does nothing. */
+struct reading {
+    const struct api *api;
+    struct column *columns;
+    int64_t width, first, rows;
+    int64_t row, at; /* how far it is: at which column of which row */
+    int stopped, ended;
+};
+
+static _Thread_local struct reading *reading;
+
+/* Most texts are short: their bytes go over eight at a time, the last eight once more as far as they overlap. */
+static inline void copy(uint8_t *to, const uint8_t *from, int64_t size) {
+    if (size < 8 || size > 64) {
+        if (size) memcpy(to, from, size);
+        return;
+    }
+    for (int64_t at = 0; at < size - 8; at += 8) memcpy(to + at, from + at, 8);
+    memcpy(to + size - 8, from + size - 8, 8);
+}
+
 /* One value. 0 where its bytes do not fit any more. */
-static int put(const struct api *api, void *found, struct column *column, int64_t row) {
+static inline int put(const struct api *api, void *found, struct column *column, int64_t row) {
     int kind = api->type(found);
     int32_t end = column->ends[row];
-    int64_t number = 0;
-    if (kind == INTEGER) {
-        number = api->integer(found);
-    } else if (kind == FLOAT) {
-        double real = api->real(found);
-        memcpy(&number, &real, sizeof number);
-    } else if (kind == TEXT || kind == BLOB) {
+    if (kind == TEXT || kind == BLOB) {
         const uint8_t *value = kind == TEXT ? api->text(found) : api->blob(found);
         int64_t size = api->bytes(found);
         if (size > column->room - end || (size && !value)) return 0;
-        if (size) memcpy(column->bytes + end, value, size);
-        uint8_t high = 0;
-        for (int64_t byte = 0; byte < size; byte++) high |= value[byte];
-        column->high |= high & 0x80;
+        copy(column->bytes + end, value, size);
         end += size;
+    } else if (kind == FLOAT) {
+        double real = api->real(found);
+        memcpy(&column->numbers[row], &real, sizeof real);
+    } else {
+        column->numbers[row] = kind == INTEGER ? api->integer(found) : 0;
     }
-    column->kinds[row] = kind;
-    column->numbers[row] = number;
+    column->kinds[row] = 1u << kind;
     column->ends[row + 1] = end;
-    column->seen |= 1u << kind;
     return 1;
 }
 
-/* The first rows of a SELECT with three bound numbers; how many they were. All of it in one call, so that no
- * statement stays behind when somebody presses Ctrl-C. `told`: what SQLite said last, or NO_ROOM for a row whose
- * values do not fit any more; its first ones, which did, stand in the arrays behind those of the others. */
-EXPORTED int64_t read_rows(const struct api *api, void *database, const char *sql, const int64_t *bound, int64_t rows,
-                           int columns, struct column *column, int *told) {
-    void *statement = 0;
-    int64_t row = 0;
-    void *mutex = api->mutex(database);
-    api->enter(mutex); /* else each value would be locked by itself, which costs more than to read it */
-    *told = api->prepare(database, sql, -1, &statement, 0);
-    for (int at = 0; !*told && at < 3; at++) *told = api->bind(statement, at + 1, bound[at]);
-    for (; row < rows && (*told == OK || *told == ROW); row++) {
-        *told = api->step(statement);
-        if (*told != ROW) break;
-        for (int at = 0; at < columns; at++) {
-            if (!put(api, api->value(statement, at), &column[at], row)) {
-                *told = NO_ROOM;
-                break;
-            }
-        }
-        if (*told == NO_ROOM) break;
+/* Some values of a row, and before them which column the first one is of: a function takes only so many. */
+static int take(struct reading *into, int given, void **values) {
+    const struct api *api = into->api;
+    int64_t row = into->row;
+    if (given < 2 || into->at + given - 1 > into->width || api->integer(values[0]) != into->at) return ERROR;
+    if (into->at == 0) {
+        int64_t id = api->integer(values[1]);
+        if (row ? id <= into->columns[0].numbers[row - 1] : id < into->first) return GOES_BACK;
+        if (row == into->rows) return ROW;
     }
+    for (int value = 1; value < given; value++) {
+        if (!put(api, values[value], &into->columns[into->at++], row)) return NO_ROOM;
+    }
+    if (into->at == into->width) {
+        into->at = 0;
+        into->row++;
+    }
+    return OK;
+}
+
+static void on_row(void *context, int given, void **values) {
+    struct reading *into = reading;
+    if (into && !into->stopped && (into->stopped = take(into, given, values))) into->api->fail(context, "stopped", -1);
+}
+
+static void on_end(void *context) {
+    (void)context; /* what it returns is NULL */
+    if (reading) reading->ended = 1;
+}
+
+/* What all rows together have: of a row that did not fit, nothing. */
+static void survey(struct column *column, int64_t rows) {
+    uint8_t seen = 0, high = 0;
+    for (int64_t row = 0; row < rows; row++) seen |= column->kinds[row];
+    for (int64_t byte = 0; byte < column->ends[rows]; byte++) high |= column->bytes[byte];
+    column->seen = seen;
+    column->high = high & 0x80;
+}
+
+/* The first rows of a SELECT of the aggregate function `name`, with two bound numbers; how many they were. SQLite calls
+ * the function with row after row, which costs a third less than to be given them one by one. All of it in one call,
+ * so that no statement stays behind when somebody presses Ctrl-C.
+ *
+ * The first column is the rowid, which goes up from the first number on. `told`: ROW where there are more rows, DONE
+ * where there are none; NO_ROOM for a row whose values do not fit any more (its first ones, which did, stand in the
+ * arrays behind those of the others); GOES_BACK for a rowid that does not go up; else what SQLite says. */
+EXPORTED int64_t read_rows(const struct api *api, void *database, const char *name, const char *sql,
+                           const int64_t *bound, int64_t rows, int width, struct column *columns, int *told) {
+    struct reading into = {api, columns, width, bound[0], rows, 0, 0, OK, 0}, *outer = reading;
+    void *statement = 0;
+    int said = api->prepare(database, sql, -1, &statement, 0);
+    if (said == ERROR) { /* most likely it does not know the function yet */
+        said = api->create(database, name, -1, UTF8 | ONLY_DIRECTLY, 0, 0, on_row, on_end, 0);
+        if (said == OK) said = api->prepare(database, sql, -1, &statement, 0);
+    }
+    for (int at = 0; said == OK && at < 2; at++) said = api->bind(statement, at + 1, bound[at]);
+    reading = &into; /* a callback of SQLite may read something else meanwhile */
+    if (said == OK) said = api->step(statement);
     api->finalize(statement);
-    api->leave(mutex);
-    return row;
+    reading = outer;
+    if (said == ERROR && into.stopped) {
+        *told = into.stopped;
+    } else if (said == ROW) {
+        *told = into.ended ? DONE : ERROR; /* somebody else's function of this name never ends ours */
+    } else {
+        *told = said;
+    }
+    for (int at = 0; at < width; at++) survey(&columns[at], into.row);
+    return into.row;
 }
 
 /* ---------------------------------------------------------------- hashing */
