@@ -25,6 +25,7 @@ struct api {
     int (*step)(void *);
     int (*finalize)(void *);
     int (*create)(void *, const char *, int, int, void *, void *, void (*)(void *, int, void **), void (*)(void *), void *);
+    void *(*database)(void *);
     void (*fail)(void *, const char *, int);
     int (*type)(void *);
     int64_t (*integer)(void *);
@@ -48,8 +49,9 @@ struct column {
  * a call itself: outside of one there is none here, and it does nothing. */
 struct reading {
     const struct api *api;
+    void *database;
     struct column *columns;
-    int64_t width, first, rows;
+    int64_t width, first, last, rows;
     int64_t row, at; /* how far it is: at which column of which row */
     int stopped, ended;
 };
@@ -95,6 +97,7 @@ static int take(struct reading *into, int given, void **values) {
     if (into->at == 0) {
         int64_t id = api->integer(values[1]);
         if (row ? id <= into->columns[0].numbers[row - 1] : id < into->first) return GOES_BACK;
+        if (id > into->last) return DONE;
         if (row == into->rows) return ROW;
     }
     for (int value = 1; value < given; value++) {
@@ -107,14 +110,20 @@ static int take(struct reading *into, int given, void **values) {
     return OK;
 }
 
-static void on_row(void *context, int given, void **values) {
+/* The reading that a call belongs to: a callback of SQLite may ask another connection meanwhile. */
+static inline struct reading *of(void *context) {
     struct reading *into = reading;
+    return into && into->api->database(context) == into->database ? into : 0;
+}
+
+static void on_row(void *context, int given, void **values) {
+    struct reading *into = of(context);
     if (into && !into->stopped && (into->stopped = take(into, given, values))) into->api->fail(context, "stopped", -1);
 }
 
 static void on_end(void *context) {
-    (void)context; /* what it returns is NULL */
-    if (reading) reading->ended = 1;
+    struct reading *into = of(context);
+    if (into) into->ended = 1; /* what it returns is NULL */
 }
 
 /* What all rows together have: of a row that did not fit, nothing. */
@@ -126,24 +135,25 @@ static void survey(struct column *column, int64_t rows) {
     column->high = high & 0x80;
 }
 
-/* The first rows of a SELECT of the aggregate function `name`, with two bound numbers; how many they were. SQLite calls
- * the function with row after row, which costs a third less than to be given them one by one. All of it in one call,
- * so that no statement stays behind when somebody presses Ctrl-C.
+/* The first rows, from one rowid up to another, of a SELECT of the aggregate function `name`; how many they were.
+ * SQLite calls the function with row after row, which costs a third less than to be given them one by one. All of it
+ * in one call, so that no statement stays behind when somebody presses Ctrl-C.
  *
- * The first column is the rowid, which goes up from the first number on. `told`: ROW where there are more rows, DONE
+ * The SELECT has one bound number, the first rowid, and hands over rowids in its first column; beyond the last one it is
+ * stopped, which is quicker than to let it compare each. `told`: ROW where there are more rows, DONE
  * where there are none; NO_ROOM for a row whose values do not fit any more (its first ones, which did, stand in the
  * arrays behind those of the others); GOES_BACK for a rowid that does not go up; else what SQLite says. */
 EXPORTED int64_t read_rows(const struct api *api, void *database, const char *name, const char *sql,
-                           const int64_t *bound, int64_t rows, int width, struct column *columns, int *told) {
-    struct reading into = {api, columns, width, bound[0], rows, 0, 0, OK, 0}, *outer = reading;
+                           int64_t first, int64_t last, int64_t rows, int width, struct column *columns, int *told) {
+    struct reading into = {api, database, columns, width, first, last, rows, 0, 0, OK, 0}, *outer = reading;
     void *statement = 0;
     int said = api->prepare(database, sql, -1, &statement, 0);
     if (said == ERROR) { /* most likely it does not know the function yet */
         said = api->create(database, name, -1, UTF8 | ONLY_DIRECTLY, 0, 0, on_row, on_end, 0);
         if (said == OK) said = api->prepare(database, sql, -1, &statement, 0);
     }
-    for (int at = 0; said == OK && at < 2; at++) said = api->bind(statement, at + 1, bound[at]);
-    reading = &into; /* a callback of SQLite may read something else meanwhile */
+    if (said == OK) said = api->bind(statement, 1, first);
+    reading = &into;
     if (said == OK) said = api->step(statement);
     api->finalize(statement);
     reading = outer;

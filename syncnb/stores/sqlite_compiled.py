@@ -1,12 +1,13 @@
 """Rows of a SQLite table by a compiled loop, which puts their values into one array a column.
 
-    SELECT syncnb_rows(0, rowid, name, …) FROM t WHERE rowid BETWEEN 1 AND …
+    SELECT syncnb_rows(0, rowid, name, …) FROM t WHERE rowid >= 1
       SQLite calls the function with each row ──► arrays ──► the raw columns that reading cell by cell gives
 
 A statement that gives its rows to nobody but a function of its own takes two thirds of the time of one that stops at
-each row to be asked for its values. It works within the transaction of Python's own connection, by functions of the very library that Python's
-sqlite3 works with: a second SQLite in one process would lose the locks of the first. Where Python keeps the handle of
-a connection is learnt from one whose handle SQLite itself tells; where that cannot be learnt, nothing is read so.
+each row to be asked for its values. It works within the transaction of Python's own connection, by functions of the
+very library that Python's sqlite3 works with: a second SQLite in one process would lose the locks of the first. Where
+Python keeps the handle of a connection is learnt from one whose handle SQLite itself tells; where that cannot be
+learnt, nothing is read so.
 """
 
 import ctypes
@@ -23,7 +24,7 @@ import pyarrow as pa
 
 from syncnb.compiled import INT, LONG, POINTER, function
 from syncnb.stores.sqlite_bulk import Wanted
-from syncnb.values.raw import BadText, Raw, from_numbers, from_python
+from syncnb.values.raw import BadText, Raw, from_numbers, from_python, plain
 
 __all__ = ["CompiledRows", "reads_compiled"]
 
@@ -38,7 +39,7 @@ GOES_BACK, NO_ROOM, OK, INTERRUPTED, ROW, DONE = -2, -1, 0, 9, 100, 101
 NAME = "syncnb_rows"
 """The loop, as a function of a connection: it is made known to it by the first reading, and does nothing outside of one."""
 FUNCTIONS = (
-    "prepare_v2", "bind_int64", "step", "finalize", "create_function_v2", "result_error",
+    "prepare_v2", "bind_int64", "step", "finalize", "create_function_v2", "context_db_handle", "result_error",
     "value_type", "value_int64", "value_double", "value_text", "value_blob", "value_bytes",
 )  # fmt: skip
 """Those of SQLite, in the order in which the loop expects them."""
@@ -82,8 +83,10 @@ class _Buffers:
             return pa.nulls(rows)
         if kinds == TEXT and (texts := self._texts(rows, null, ascii_only=ascii_only)) is not None:
             return texts
-        if kinds | NUMBERS == NUMBERS:
-            numbers = self.numbers[:rows]
+        numbers = self.numbers[:rows]
+        if kinds in (INTEGER, FLOAT):
+            return plain(numbers if kinds == INTEGER else numbers.view(np.float64), null)
+        if kinds == NUMBERS:
             return from_numbers(numbers, numbers.view(np.float64), self.kinds[:rows] == INTEGER, null)
         return from_python([self._value(row) for row in range(rows)])
 
@@ -129,15 +132,15 @@ class CompiledRows:
         # In the order of their rowids there is no other way to go through them; the loop sees to it that it is so.
         self._sql = (
             f"SELECT {_handed(connection, asked)} FROM {wanted.table} AS t NOT INDEXED "  # noqa: S608
-            f"WHERE {rowid} BETWEEN ?1 AND ?2"
+            f"WHERE {rowid} >= ?1"
         ).encode()
         self._next, self._last = wanted.within.start, wanted.within.stop - 1
 
     def rows(self, at_once: int) -> Iterator[pa.RecordBatch]:
         """All rows, no more than so many at a time. Raises sqlite3.Error."""
         buffers = [_Buffers(at_once, LARGEST // self._width) for _ in range(self._width)]
+        columns = (_Column * self._width)(*(_Column(*buffer.told()) for buffer in buffers))
         while self._next <= self._last:
-            columns = (_Column * self._width)(*(_Column(*buffer.told()) for buffer in buffers))
             rows, told = self._read(columns, at_once)
             if told == INTERRUPTED:
                 raise sqlite3.OperationalError("interrupted")
@@ -158,14 +161,14 @@ class CompiledRows:
     def _read(self, columns: Any, at_once: int) -> tuple[int, int]:
         """How many rows they were, and what SQLite said last."""
         told = ctypes.c_int(OK)
-        bound = (LONG * 2)(self._next, self._last)
         handle = self._learnt.handle(self._connection)
         rows = self._learnt.read(
             self._learnt.functions,
             handle,
             NAME.encode(),
             self._sql,
-            bound,
+            self._next,
+            self._last,
             at_once,
             self._width,
             columns,
@@ -218,7 +221,7 @@ class _Learnt:
 def _learnt() -> _Learnt | None:
     """None where any of it is not to be had."""
     text = ctypes.c_char_p
-    taken = (POINTER, POINTER, text, text, POINTER, LONG, INT, POINTER, POINTER)
+    taken = (POINTER, POINTER, text, text, LONG, LONG, LONG, INT, POINTER, POINTER)
     read = function("read_rows", LONG, *taken)
     if read is None or sys.implementation.name != "cpython":
         return None

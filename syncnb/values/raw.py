@@ -22,6 +22,7 @@ __all__ = [
     "from_numbers",
     "from_python",
     "given",
+    "plain",
     "row_tokens",
     "to_python",
     "ungiven",
@@ -87,15 +88,23 @@ def from_numbers(whole: Numbers, real: Reals, is_whole: Mask, null: Mask | None)
     no_real = is_whole if null is None else is_whole | null
     no_whole = ~is_whole if null is None else ~is_whole | null
     if no_real.all() and not no_whole.all():
-        return pa.array(whole.copy(), mask=null)
+        return plain(whole, null)
     if no_whole.all() and not no_real.all():
-        return pa.array(real.copy(), mask=null)
+        return plain(real, null)
     if no_whole.all():
         return pa.nulls(len(is_whole))
-    arrays = [pa.array(whole.copy(), mask=no_whole), pa.array(real.copy(), mask=no_real)]
+    arrays = [plain(whole, no_whole), plain(real, no_real)]
     arrays += [pa.nulls(len(is_whole), MIXED.field(at).type) for at in range(2, MIXED.num_fields)]
     nothing = None if null is None or not null.any() else pa.array(null)
     return pa.StructArray.from_arrays(arrays, fields=list(MIXED), mask=nothing)
+
+
+def plain(numbers: Numbers | Reals, null: Mask | None) -> pa.Array:
+    """A raw column of integers, or of reals of which none is NaN; nothing of the arrays is kept."""
+    # By itself Arrow takes four times as long to turn a mask into bits.
+    bits = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
+    kind = pa.from_numpy_dtype(numbers.dtype)
+    return pa.Array.from_buffers(kind, len(numbers), [bits, pa.py_buffer(numbers.copy())])
 
 
 def _fitting(value: Raw) -> Raw:
