@@ -139,10 +139,10 @@ static void survey(struct column *column, int64_t rows) {
  * SQLite calls the function with row after row, which costs a third less than to be given them one by one. All of it
  * in one call, so that no statement stays behind when somebody presses Ctrl-C.
  *
- * The SELECT has one bound number, the first rowid, and hands over rowids in its first column; beyond the last one it is
- * stopped, which is quicker than to let it compare each. `told`: ROW where there are more rows, DONE
- * where there are none; NO_ROOM for a row whose values do not fit any more (its first ones, which did, stand in the
- * arrays behind those of the others); GOES_BACK for a rowid that does not go up; else what SQLite says. */
+ * The SELECT has one bound number, the first rowid, and hands over rowids in its first column; behind the last one it is
+ * stopped, which is quicker than to let it compare each. `told`: ROW where there are more rows, DONE where there are
+ * none; NO_ROOM for a row whose values do not fit any more (its first ones, which did, stand in the arrays behind those
+ * of the others); GOES_BACK for a rowid that does not go up; else what SQLite says. */
 EXPORTED int64_t read_rows(const struct api *api, void *database, const char *name, const char *sql,
                            int64_t first, int64_t last, int64_t rows, int width, struct column *columns, int *told) {
     struct reading into = {api, database, columns, width, first, last, rows, 0, 0, OK, 0}, *outer = reading;
@@ -154,7 +154,7 @@ EXPORTED int64_t read_rows(const struct api *api, void *database, const char *na
     }
     if (said == OK) said = api->bind(statement, 1, first);
     reading = &into;
-    if (said == OK) said = api->step(statement);
+    if (said == OK) said = api->step(statement); /* one row, when it has gone through all of them */
     api->finalize(statement);
     reading = outer;
     if (said == ERROR && into.stopped) {
