@@ -16,6 +16,7 @@ from syncnb.steps import Block, Step
 from syncnb.stores import measuring
 from syncnb.stores.alterers import Span, alterer, firing, objects
 from syncnb.stores.altering import statements
+from syncnb.stores.leaning import leaning
 from syncnb.stores.port import Writer
 from syncnb.stores.sqlite_definitions import redefine
 
@@ -73,6 +74,7 @@ def make_step(writer: Writer, table: Table, step: Step) -> Made:
         return Made(notes=[f"{step.table}: true already: {step}"])
     if step.verb == "drop_column":
         _check_empty(writer, step)
+        _check_free(writer, step)
     with lacking_told(writer, table, step, before):
         if step.verb == "redefine":
             redefine(writer._connection, step.name, step.was, step.definition)  # type: ignore[attr-defined]
@@ -121,6 +123,16 @@ def _check_empty(writer: Writer, step: Step) -> None:
         raise PlanError(
             f"{step.table}.{step.columns[0]} holds {values:,} values, and {step.rows:,} were to go with it",
             hint="rows were written since: draw the plan again, and see what would be lost",
+        )
+
+
+def _check_free(writer: Writer, step: Step) -> None:
+    """No index or rule goes with a column, unseen: PostgreSQL would drop them along."""
+    if found := leaning(writer, step.path, column=step.columns[0]):
+        needs = ", ".join(map(str, found))
+        raise PlanError(
+            f"{step.table}.{step.columns[0]} cannot go: it is needed by now by {needs}",
+            hint="drop what needs it first, or draw the plan again: it says which run made it",
         )
 
 

@@ -15,7 +15,16 @@ from syncnb.journal.bases import (
 from syncnb.journal.capture import own_writes
 from syncnb.journal.ddl import install_sql, rights_to_apply
 from syncnb.journal.id_maps import read_id_maps, store_id_maps
-from syncnb.journal.imaging import Purge, last_step, purge, read_images, read_parts, store_images, store_step
+from syncnb.journal.imaging import (
+    Purge,
+    last_step,
+    purge,
+    read_images,
+    read_parts,
+    read_steps,
+    store_images,
+    store_step,
+)
 from syncnb.journal.installing import install, is_installed, store_id, version
 from syncnb.journal.ledgers import Entry, Ledger
 from syncnb.journal.outside import ALLOWED, Intent, intents, keep_intent, open_outside
@@ -101,6 +110,7 @@ __all__ = [
     "read_id_maps",
     "read_images",
     "read_parts",
+    "read_steps",
     "renew",
     "retarget",
     "rights_to_apply",

@@ -21,8 +21,8 @@ from syncnb.steps.packing import pack, unpack
 from syncnb.values.raw import concat
 
 __all__ = [
-    "CHUNK_BYTES", "CHUNK_ROWS", "Purge", "last_step", "purge", "read_images", "read_parts", "store_images",
-    "store_step",
+    "CHUNK_BYTES", "CHUNK_ROWS", "Purge", "last_step", "purge", "read_images", "read_parts", "read_steps",
+    "store_images", "store_step",
 ]  # fmt: skip
 
 CHUNK_ROWS = 5000
@@ -30,6 +30,7 @@ CHUNK_BYTES = 16 * 2**20
 """What a chunk should not exceed: no engine takes a value of a gigabyte. One row is never cut."""
 SCHEMA_STEP = "schema_step"
 """What marks an image that is no rows, but a step that altered a table."""
+STEP_BEGINS = f'{{"{SCHEMA_STEP}"'
 NAMES = ("table", "verb", "key", "columns", "path")
 ARRAYS = ("keys", "before", "after")
 
@@ -72,6 +73,17 @@ def read_parts(connection: Connection, run: int) -> Iterator[Block | Json]:
             chunks = [(parse(row.payload), row.packed) for row in parts]
             head = chunks[0][0]
             yield head[SCHEMA_STEP] if SCHEMA_STEP in head else _joined([_block(*c) for c in chunks])
+
+
+def read_steps(connection: Connection, after: int) -> Iterator[tuple[int, Json]]:
+    """What `store_step` kept in later runs than this one, each with its run, in the order in which it was done."""
+    images = tables_of(connection).images.c
+    wanted = select(images.run, images.payload).where(
+        images.run > after, images.payload.startswith(STEP_BEGINS, autoescape=True)
+    )
+    with said("reading", reading=True):
+        for row in connection.execute(wanted.order_by(images.run, images.step)):
+            yield row.run, parse(row.payload)[SCHEMA_STEP]
 
 
 def store_step(connection: Connection, run: int, step: int, record: Json) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from syncnb import journal
 from syncnb.errors import PlanError
+from syncnb.planning.built_upon import Since, check_there
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.hazards import cascades, journal_notes
 from syncnb.planning.plans import Plan
@@ -42,13 +43,15 @@ def undo(run: Report | int, store: Store) -> Plan:
         parts = kept_parts(connection, journal.runs(connection), number)
         _check(journal.runs(connection), number, partly=bool(parts))
         images = list(journal.read_images(connection, number)) if not parts else []
+        since = Since(number, journal.runs(connection), list(journal.read_steps(connection, number)))
         report = journal.run_report(connection, number)
     if parts:
-        return _migration(number, store, parts)
+        return _migration(since, store, parts)
     after_run, lacking = journal.journal_for(store)
     with store.reading() as reader:
         elsewhere = sorted({image.path[0] for image in images if len(image.path) > 1})
         schema = reader.schema(elsewhere or None)
+        check_there(images, schema, since)
         more = reader.followers([schema.find(image.table) for image in images])
         schema = reader.schema(sorted({*elsewhere, *more})) if more else schema
     blocks = backwards([block for image in reversed(images) for block in _taken_back(image, schema)])
@@ -70,21 +73,21 @@ def undo(run: Report | int, store: Store) -> Plan:
     )
 
 
-def _migration(number: int, store: WritableStore, parts: Sequence[Part]) -> Plan:
+def _migration(since: Since, store: WritableStore, parts: Sequence[Part]) -> Plan:
     after_run, lacking = journal.journal_for(store)
     with store.reading() as reader:
         connection: Any = journal.within(reader, store.dialect)
         paths = [p.path if isinstance(p, Block) else p["step"]["path"] for p in parts]
         schema = reader.schema(sorted({path[0] for path in paths if len(path) > 1}) or None)
-        found = way_back(parts, reader, schema, connection, _taken_back)
+        found = way_back(parts, reader, schema, connection, _taken_back, since)
     notes = (*found.pop("notes"), KEPT, *journal_notes(lacking))
     return Plan(
         target=store.identity(),
         into="remote",
-        source=f"run {number}",
+        source=f"run {since.number}",
         blocks=(),
         after_run=after_run,
-        undo_of=number,
+        undo_of=since.number,
         notes=notes,
         **found,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from syncnb import journal
+from syncnb.planning.built_upon import Since, check_there, without_built_upon
 from syncnb.planning.files import step_from
 from syncnb.planning.fingerprint import fingerprint
 from syncnb.planning.locks import lock_of
@@ -44,12 +45,17 @@ def way_back(
     schema: Schema,
     connection: "Connection",
     rows_back: Callable[[Block, Schema], Iterable[Block]],
+    since: Since,
 ) -> dict[str, Any]:
-    """What a plan needs that takes these parts back: stages, hazards, fingerprint, order, notes."""
+    """What a plan needs that takes these parts back: stages, hazards, fingerprint, order, notes.
+
+    Raises PlanError where something was built upon them since.
+    """
     stage: list[Step | Block] = []
     seen: set[Step] = set()
     hazards: list[Hazard] = []
     notes: list[str] = []
+    check_there([p if isinstance(p, Block) else step_from(dict(p["step"])) for p in parts], schema, since)
     for part in reversed(parts):
         if isinstance(part, Block):
             stage += _rows(part, reader, schema, rows_back)
@@ -66,6 +72,11 @@ def way_back(
             inverse, lost = _with_lost(inverse, parts, connection)
             hazards += lost
         stage.append(inverse)
+    records = [part for part in parts if not isinstance(part, Block)]
+    inverses = [part for part in stage if isinstance(part, Step)]
+    to_make = without_built_upon(inverses, records, reader, since)
+    notes += [f"{step.table}: as it was already: {step}" for step in inverses if step not in to_make]
+    stage = [part for part in stage if isinstance(part, Block) or part in to_make]
     labels = list(dict.fromkeys(part.table for part in stage))
     return {
         "stages": (Stage(tuple(_in_one_go(stage, reader, schema))),) if stage else (),

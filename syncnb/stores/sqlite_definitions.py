@@ -91,7 +91,7 @@ def redefine(connection: sqlite3.Connection, name: str, old: str, new: str) -> N
     as it was, WriteError where rows do not agree with the new one.
     """
     if table_sql(connection, name) != old:
-        raise PlanError(f"{name} has changed since the plan was drawn", hint="draw the migration again")
+        raise PlanError(f"{name} has changed since the plan was drawn", hint="draw the plan again")
     _check_alike(name, old, new)
     connection.execute("PRAGMA writable_schema = ON")
     try:
