@@ -2,15 +2,19 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from syncnb.diagnosing.causes import candidates
+from syncnb.diagnosing.causes.wording import shape
 from syncnb.diagnosing.fields import without_fields
 from syncnb.diagnosing.unwrapping import without_json, without_secrets
 
 __all__ = ["Complaint", "complaints"]
+
+Pointed: TypeAlias = Callable[[str | None, str], tuple[str | None, tuple[str, ...]]]
+"""A code, if one is told, and a text, to the code and its causes: see `candidates`."""
 
 LONGEST = 20_000
 """Characters of a line that are read: no message is longer."""
@@ -144,14 +148,14 @@ def _of_text(text: str) -> Iterator[Complaint]:
     flat = SQLALCHEMY.sub("\n", flat)
     current: Complaint | None = None
     yielded = False
-    dull = _Dull()
+    dull, read = _Dull(), _Lines()
     for line in flat.splitlines():
         if current is not None and (label := LABEL.match(line)):
             current = _labelled(current, label)
             continue
         if dull.knows(line):
             continue
-        if (found := _of_line(line)) is None:
+        if (found := read.complaint(line)) is None:
             dull.learn(line)
             continue
         if current is not None and found.text == f"({current.code})":
@@ -174,7 +178,6 @@ class _Dull:
     TROUBLE = re.compile(
         r"error|fail|violat|constraint|conflict|denied|abort|deadlock|[^\x00-\x7f]", re.IGNORECASE
     )
-    TELLING = ("0", "00", "65535")
 
     def __init__(self) -> None:
         self._shapes: set[str] = set()
@@ -184,15 +187,41 @@ class _Dull:
         if not line.strip():
             return True
         full = len(self._shapes) >= self.MOST
-        return self._shape(line) in self._shapes or (full and not self.TROUBLE.search(line))
+        return shape(line[:LONGEST]) in self._shapes or (full and not self.TROUBLE.search(line))
 
     def learn(self, line: str) -> None:
         """Remember that it says nothing."""
         if len(self._shapes) < self.MOST:
-            self._shapes.add(self._shape(line))
+            self._shapes.add(shape(line[:LONGEST]))
 
-    def _shape(self, line: str) -> str:
-        return re.sub(r"\d+", lambda m: m[0] if m[0] in self.TELLING else "1", line[:LONGEST])
+
+class _Lines:
+    """Lines as complaints: what thousands of lines of one shape may point to is asked once."""
+
+    MOST = 2000
+    """Shapes that are remembered."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, Complaint | None] = {}
+        self._causes: dict[tuple[str | None, str], tuple[str | None, tuple[str, ...]]] = {}
+
+    def complaint(self, line: str) -> Complaint | None:
+        """The complaint that a line holds; None where it holds none."""
+        if line not in self._read:
+            found = _of_line(line, self._candidates)
+            if len(self._read) >= self.MOST:
+                return found
+            self._read[line] = found
+        return self._read[line]
+
+    def _candidates(self, code: str | None, text: str) -> tuple[str | None, tuple[str, ...]]:
+        key = code, shape(text)
+        if key not in self._causes:
+            found = candidates(code, text)
+            if len(self._causes) >= self.MOST:
+                return found
+            self._causes[key] = found
+        return self._causes[key]
 
 
 def _whole(text: str) -> Complaint:
@@ -201,13 +230,13 @@ def _whole(text: str) -> Complaint:
     return _of_line(joined) or Complaint(joined, line=joined)
 
 
-def _of_line(line: str) -> Complaint | None:
+def _of_line(line: str, pointed: Pointed = candidates) -> Complaint | None:
     """The complaint that a line holds; None where it holds none."""
     bare = line.strip()[:LONGEST].translate(QUOTES)
     if not bare or NOISE.match(bare):
         return None
     told = _told_code(bare)
-    code, causes = candidates(told, bare)
+    code, causes = pointed(told, bare)
     if not causes and told is None:
         return None
     complaint = Complaint(_message(bare), code, causes, line=line.strip())

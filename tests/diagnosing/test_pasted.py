@@ -1,13 +1,17 @@
 """What people paste: logs, tracebacks, JSON with escapes, other languages, other drivers."""
 
 import gettext
+import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import syncnb as sn
-from syncnb.diagnosing.causes import candidates
+from syncnb.diagnosing import pasted
+from syncnb.diagnosing.causes import candidates, codes, languages
+from syncnb.diagnosing.causes.wording import KEPT
 from syncnb.diagnosing.pasted import complaints
 from syncnb.diagnosing.statements import statements
 from syncnb.examples.missing_constraint import MESSAGE
@@ -258,3 +262,46 @@ def test_passwords_of_a_paste_are_not_repeated(text: str) -> None:
     shown = repr(found) + found._repr_html_() + str(found.to_json()) + found.frame.to_csv()
     assert SECRET not in shown
     assert SECRET not in repr(complaints(text))
+
+
+ALIKE = {
+    "the same line": (lambda number: "code: 5", 1, 1),
+    "lines that differ in their numbers": (lambda number: f"12:00:{number % 60:02} [{number}] code: 5", 2000, 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "complained", "asked"), ALIKE.values(), ids=ALIKE)
+def test_what_thousands_of_lines_point_to_is_asked_once(
+    line: Callable[[int], str], complained: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two that tell something among them, and one whose number matters."""
+    texts: list[str] = []
+    monkeypatch.setattr(pasted, "candidates", lambda code, text: texts.append(text) or candidates(code, text))
+    telling = [
+        "code: 5 database is locked",
+        "code: 2067 UNIQUE constraint failed: t.a",
+        "code: 5 and \\u0000",
+    ]
+    found = pasted.complaints(
+        "\n".join([*map(line, range(1, 1001)), *telling, *map(line, range(1001, 2001))])
+    )
+    assert (len(found), len(texts) - len(telling)) == (complained + 3, asked)
+    told = [(each.code, each.causes[0], each.table) for each in found if each.causes]
+    assert told == [
+        ("5", "lock_contention", None),
+        ("2067", "other_unique_violated", "t"),
+        ("5", "null_byte_in_text", None),
+    ]
+
+
+def test_every_number_that_a_wording_asks_for_is_kept() -> None:
+    """Of lines of one shape only one is looked at."""
+    wordings = [sign.text for sign in codes.SIGNS] + [
+        *codes.ENGLISH.values(),
+        *(s for _, s in languages.STEMS),
+    ]
+    plain = [re.sub(r"\\d|\{[\d,]+\}", "", wording) for wording in wordings]
+    numbers = {number for wording in plain for number in re.findall(r"\d+", wording)}
+    assert {"0", "00", "0000", "65535"} <= numbers
+    assert {number for number in numbers if not KEPT.fullmatch(number)} == set()
+    assert [wording for wording in wordings if re.search(r"\\[A-Z]|\d\{", wording)] == []

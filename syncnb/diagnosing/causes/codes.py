@@ -4,10 +4,11 @@
 text only to tell apart what shares a code, or where no code is there.
 """
 
-import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from syncnb.diagnosing.causes.languages import code_of_text
+from syncnb.diagnosing.causes.wording import says
 
 __all__ = ["SIGNS", "Sign", "candidates"]
 
@@ -262,28 +263,30 @@ def candidates(code: str | None, text: str) -> tuple[str | None, tuple[str, ...]
 
     No cause where nothing is known.
     """
-    if code and (found := _by_code(code, text)):
+    lowered = text.lower()
+    if code and (found := _by_code(code, lowered)):
         return code, found
-    if sign := _by_text(SQLITE, text):
+    if sign := _by_text(SQLITE, lowered):
         return code or (sign.codes[0] if sign.codes else None), sign.causes
-    english = next((known for known, words in ENGLISH.items() if re.search(words, text, re.IGNORECASE)), None)
+    english = next((known for known, words in ENGLISH.items() if says(words, lowered)), None)
     if known := english or code_of_text(text):
-        return known, _by_code(known, text)
-    sign = _by_text(CLIENTS, text)
+        return known, _by_code(known, lowered)
+    sign = _by_text(CLIENTS, lowered)
     return code, sign.causes if sign else ()
 
 
-def _by_text(signs: tuple[Sign, ...], text: str) -> Sign | None:
-    return next((s for s in signs if s.text and re.search(s.text, text, re.IGNORECASE)), None)
+@lru_cache(maxsize=1000)
+def _meant_by(code: str) -> tuple[Sign, ...]:
+    return tuple(sign for sign in SIGNS if sign.meant_by(code))
 
 
-def _by_code(code: str, text: str) -> tuple[str, ...]:
+def _by_text(signs: tuple[Sign, ...], lowered: str) -> Sign | None:
+    return next((s for s in signs if s.text and says(s.text, lowered)), None)
+
+
+def _by_code(code: str, lowered: str) -> tuple[str, ...]:
     """The longest beginning that fits; within it, the first sign whose text fits."""
-    fitting = [
-        sign
-        for sign in SIGNS
-        if sign.meant_by(code) and (not sign.text or re.search(sign.text, text, re.IGNORECASE))
-    ]
+    fitting = [sign for sign in _meant_by(code) if not sign.text or says(sign.text, lowered)]
     if not fitting:
         return ()
     best = max(fitting, key=lambda sign: max(len(known) for known in sign.codes if code.startswith(known)))

@@ -7,7 +7,7 @@ German, Spanish, French, Italian, Portuguese, Swedish, Polish, Russian, Ukrainia
 Korean and Chinese, and some of Turkish and Czech.
 """
 
-import re
+from syncnb.diagnosing.causes.wording import says
 
 __all__ = ["code_of_text"]
 
@@ -47,5 +47,5 @@ STEMS: tuple[tuple[str, str], ...] = (
 
 def code_of_text(text: str) -> str | None:
     """The SQLSTATE of a message that is not in English; None where nothing is recognised."""
-    flat = " ".join(text.split())
-    return next((code for code, stems in STEMS if re.search(stems, flat, re.IGNORECASE)), None)
+    flat = " ".join(text.lower().split())
+    return next((code for code, stems in STEMS if says(stems, flat)), None)
