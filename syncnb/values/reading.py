@@ -13,6 +13,8 @@ from syncnb.values.sides import Side
 
 __all__ = ["NULL", "as_text", "canonical_text", "not_fitting", "storage_class", "why"]
 
+LONGEST_DISTANCE = 30
+"""Characters: a distance that is longer is told by its first digits and its size."""
 NULL = "∅"
 """How NULL is shown; the empty text is shown as '' and the text NULL as it is."""
 
@@ -114,8 +116,16 @@ def _apart(rule: Rule, local: Raw, remote: Raw, apart: Decimal) -> str:
     if isinstance(rule, NumberRule):
         if any(isinstance(value, float) for value in (local, remote)) and _same_double(local, remote):
             return "differ beyond the digits that a double keeps"
-        return f"differ by {apart:f}"
+        return f"differ by {_plain(apart)}"
     return f"{_seconds(apart)} apart"
+
+
+def _plain(distance: Decimal) -> str:
+    """One way of writing a distance, whatever scales it comes from: 1 and not 1.00, no blank run of zeros."""
+    text = f"{distance:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text if len(text) <= LONGEST_DISTANCE else f"about {distance:.2e}"
 
 
 def _same_double(local: Raw, remote: Raw) -> bool:
@@ -130,7 +140,7 @@ def _seconds(apart: Decimal) -> str:
         return f"{seconds / 3600:g} h (a time zone?)"
     if seconds >= 86400:
         return f"{seconds // 86400} d"
-    return f"{whole}.{fraction} s" if fraction.strip("0") else f"{seconds} s"
+    return f"{_plain(apart)} s"
 
 
 def _text_reason(local: str, remote: str) -> str:
