@@ -104,7 +104,7 @@ MEDDLING = {
     "unique value taken": (
         "INSERT INTO t VALUES (9, 'mine', 'x')",
         sn.Refusal.TAKEN,
-        "a key or unique value of t is taken",
+        "t 9 has its u x (",
     ),
 }
 DDL = "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(9), u VARCHAR(9) UNIQUE)"

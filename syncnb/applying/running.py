@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from syncnb import journal
 from syncnb.applying.calling import failed, finish_apart
 from syncnb.applying.checking import tables_as_planned
+from syncnb.applying.colliding import BROKEN
 from syncnb.applying.digesting import digests, with_digests
 from syncnb.applying.following import Followers, may_cascade
 from syncnb.applying.going_on import bar
@@ -15,8 +16,8 @@ from syncnb.applying.keeping import Keeper
 from syncnb.applying.sequences import advanced
 from syncnb.applying.standing import standing
 from syncnb.applying.two_steps import half_done, lasting, told_once
-from syncnb.applying.writing import Done, spoilt, write_block
-from syncnb.errors import ConnectError, PlanError, UnknownOutcome, WriteError
+from syncnb.applying.writing import Done, refused_of, spoilt, write_block
+from syncnb.errors import ConnectError, PlanError, SyncnbError, UnknownOutcome, WriteError
 from syncnb.failpoints import reach
 from syncnb.planning import Plan
 from syncnb.planning.between import Between
@@ -137,6 +138,8 @@ class Run:
                 with to_its_end():
                     return self._settled(lost)
             except WriteError as problem:
+                if problem.sqlstate in BROKEN:
+                    return self._broken_at_the_end(problem)
                 if problem.sqlstate not in RETRIED or attempt == TRIES or self.sent:
                     raise
                 time.sleep(random.uniform(0.1, 0.3) * 2**attempt)  # noqa: S311 - only so that two do not meet again
@@ -244,6 +247,42 @@ class Run:
                 shown.update(0 if block.role else len(block))
                 reach("written")
         return done, followed
+
+    def _broken_at_the_end(self, problem: WriteError) -> Report:
+        """A rule that is looked at last of all was broken: the rows that break it, refused as others are.
+
+        The database names none of them, and has rolled everything back. So all is written once more, each row is
+        asked, and all is rolled back again. Raises the problem itself where none is found.
+        """
+        try:
+            done = self._written_again(problem)
+        except Refused as refused:
+            done = refused.done
+        except SyncnbError:
+            raise problem from None
+        found = [outcome for each in done for outcome in each.refused]
+        if not found:
+            raise problem
+        if not self.rest:
+            with to_its_end():
+                return self._refuse(done)
+        first = f"{found[0].table} {found[0].key}: {found[0].detail}"
+        more = f"; and {len(found) - 1:,} rows more" if len(found) > 1 else ""
+        error = WriteError(f"{first}{more}", hint=f"nothing was written: {problem.hint}")
+        error.sqlstate, error.constraint = problem.sqlstate, problem.constraint
+        raise error from None
+
+    def _written_again(self, problem: WriteError) -> list[Done]:
+        with self.store.writing() as writer:
+            writer.lock(self.plan.id)
+            schema = self._schema(writer)
+            tables = tables_as_planned(self.plan, schema)
+            with journal.own_writes(writer.sql):
+                self._write_all(writer, tables, schema)
+            return [
+                refused_of(writer, tables[block.table], block, step, problem)
+                for step, block in enumerate(self.plan.blocks, 1)
+            ]
 
     def _refuse(self, done: list[Done]) -> Report:
         report = self._report("refused", [Done(results=found.refused) for found in done], ())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
+from syncnb.applying.colliding import collisions
 from syncnb.errors import WriteError
 from syncnb.failpoints import reach
 from syncnb.planning.previewing import key_of
@@ -19,7 +20,7 @@ from syncnb.values.raw import MIXED, Raw, to_python
 from syncnb.values.reading import as_text
 from syncnb.values.rules import Answer, judge
 
-__all__ = ["Done", "spoilt", "unlike", "write_block"]
+__all__ = ["Done", "refused_of", "spoilt", "unlike", "write_block"]
 
 SEARCHED = 200
 """Rows that the database refuses are named up to here; each costs a savepoint."""
@@ -97,6 +98,19 @@ def write_block(writer: Writer, table: Table, block: Block, step: int, *, dry: b
         return _write(work, staged, before, rest=rest)
     finally:
         staged.drop()
+
+
+def refused_of(writer: Writer, table: Table, block: Block, step: int, problem: WriteError) -> Done:
+    """The rows of a block, written by now, that break the rule of this problem, which was looked at last of all.
+
+    Rows that are parked for a while break none.
+    """
+    if block.role:
+        return Done()
+    work = _Work(writer, table, block, step)
+    found = collisions(writer, table, block, dict.fromkeys(range(len(block)), problem), written=True)
+    refusal = Refusal.TAKEN if problem.sqlstate in UNIQUE else Refusal.FORBIDDEN
+    return Done(results=[work.outcome(row, refusal, whom) for row, whom in sorted(found.items())])
 
 
 def _drifted(work: _Work, before: pa.RecordBatch) -> Iterator[tuple[int, tuple[Refusal, str]]]:
@@ -177,6 +191,7 @@ def _bad_rows(work: _Work, problem: Exception) -> dict[int, tuple[Refusal, str]]
     After so many no more are looked for: the rows that were not tried are named as not written.
     """
     found = _lacking(work) if isinstance(problem, WriteError) and problem.sqlstate == NULL else {}
+    said: dict[int, WriteError] = {}
     rest, most = np.setdiff1d(np.arange(len(work.block)), list(found)), len(found) + SEARCHED
     waiting = [rest] if len(rest) else []
     while waiting and len(found) < most:
@@ -185,20 +200,25 @@ def _bad_rows(work: _Work, problem: Exception) -> dict[int, tuple[Refusal, str]]
         if reason is None:
             continue
         if len(rows) == 1:
-            unique = isinstance(reason, WriteError) and reason.sqlstate in UNIQUE
-            refusal = Refusal.TAKEN if unique else Refusal.FORBIDDEN
-            told = getattr(reason, "message", str(reason))
-            hidden = (
-                f"{told}; a row that this role cannot see may have it" if work.table.row_security else told
-            )
-            found[int(rows[0])] = (refusal, hidden if unique else told)
+            found[int(rows[0])] = _why(work, reason)
+            said |= {int(rows[0]): reason} if isinstance(reason, WriteError) else {}
         else:
             waiting[:0] = np.array_split(rows, 2)
     told = getattr(problem, "message", str(problem))
     if not found:  # each half alone is fine: the rows stand in each other's way
         return dict.fromkeys(range(len(work.block)), (Refusal.FORBIDDEN, told))
+    for row, whom in collisions(work.writer, work.table, work.block, said).items():
+        found[row] = (found[row][0], whom)
     untried = "it was not tried: too many rows before it are refused"
     return found | {int(row): (Refusal.FORBIDDEN, untried) for rows in waiting for row in rows}
+
+
+def _why(work: _Work, reason: Exception) -> tuple[Refusal, str]:
+    told = getattr(reason, "message", str(reason))
+    if not (isinstance(reason, WriteError) and reason.sqlstate in UNIQUE):
+        return Refusal.FORBIDDEN, told
+    hidden = "; a row that this role cannot see may have it" if work.table.row_security else ""
+    return Refusal.TAKEN, told + hidden
 
 
 def _lacking(work: _Work) -> dict[int, tuple[Refusal, str]]:

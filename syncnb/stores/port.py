@@ -154,7 +154,7 @@ class Staged(Protocol):
         ...
 
 
-class Writer(Reader, Protocol):
+class Writer(Seeker, Protocol):
     """One writing transaction on one store. Leaving it without `commit` rolls everything back.
 
     It reads as a reader does, but sees what others commit meanwhile.

@@ -225,7 +225,7 @@ FOLDED = (
         [],
         "PlanError: a key of t comes twice in one block",
         [],
-        ("refused; TAKEN a key or unique value of t is taken (t_pkey)", [("é", 2)]),
+        ("refused; TAKEN t é has its code É (t_pkey)", [("é", 2)]),
     ),
 )
 def test_a_coarse_equality(place: Place) -> object:
