@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -753,7 +754,54 @@ run  source    status   started               records  inserted  updated  delete
   1  cache.db  success  2026-01-31 12:00:00Z        3         1        2        0  nightly
   2  cache.db  refused  2026-01-31 12:00:00Z        0         0        0        0           1 row has changed
   3  cache.db  running  2026-01-31 12:00:00Z        0         0        0        0
-run 2 takes back run 1"""
+run 2 takes back run 1
+run 3 is marked running until 2026-01-31 12:05:00Z: it is at work, or was cut off; wait until then (one at work puts it off), or {again}"""
+AGAIN = "apply its plan again: nothing is written twice, and what became of this run is settled first"
+STANDS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "at work, or its server died": (
+        {"backend": "elsewhere 4711", "caller": "nightly"}, 4,
+        "run 1 (nightly) is marked running until 2026-01-31 12:05:00Z: it is at work, or was cut off",
+    ),
+    "its lease is over": (
+        {"backend": "elsewhere 4711"}, 6,
+        "run 1 is still marked running, though nothing was heard of it since 2026-01-31 12:05:00Z",
+    ),
+    "its process is gone": (
+        {"backend": f"{socket.gethostname()} 999999999", "caller": "nightly"}, 4,
+        "run 1 (nightly) is still marked running, though its process on this machine is gone",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("begun", "minutes", "told"), STANDS.values(), ids=STANDS)
+def test_a_run_that_has_not_ended_says_how_it_stands(
+    installed: Connection,
+    address: str,
+    begun: dict[str, Any],
+    minutes: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the history, and where somebody asks for its report or its undo, which has not been said to write nothing."""
+    begin(installed, **begun)
+    installed.commit()
+    monkeypatch.setenv("SYNCNB_NOW", f"2026-01-31T12:{minutes:02}:00+00:00")
+    store = sn.connect(address.replace("+psycopg", "").removeprefix("sqlite:///"))
+    found = history(store)
+    assert repr(found).splitlines()[-1].startswith(f"{told}; ")
+    assert repr(found).endswith(AGAIN)
+    with pytest.raises(PlanError) as asked:
+        _ = found[1]
+    assert asked.value.message == f"no report yet: {told}"
+    with pytest.raises(PlanError) as undone:
+        sn.undo(1, store)
+    assert undone.value.message == f"run 1 cannot be taken back yet: {told}"
+    assert asked.value.hint == undone.value.hint
+    assert undone.value.hint.endswith(AGAIN)
+    journal.finish_run(installed, 1, status="unknown")
+    installed.commit()
+    with pytest.raises(PlanError, match=r"^run 1 cannot be taken back yet: whether run 1.* is not known"):
+        sn.undo(1, store)
 
 
 def test_a_history_is_a_frame_of_runs(installed: Connection, address: str) -> None:
@@ -780,12 +828,12 @@ def test_a_history_is_a_frame_of_runs(installed: Connection, address: str) -> No
     assert found.frame["finished"].isna().tolist() == [False, False, True]
     assert found[1] == REPORT
     assert found[2].run == 2
-    with pytest.raises(PlanError, match="run 3 has no report: it is 'running'"):
+    with pytest.raises(PlanError, match="no report yet: run 3 is marked running until"):
         _ = found[3]
     with pytest.raises(PlanError, match=r"there is no run 4 .*runs here: 1, 2, 3"):
         _ = found[4]
     assert [run in found for run in (1, 3, 4)] == [True, True, False]
-    assert repr(found) == SHOWN.format(name=store.name)
+    assert repr(found) == SHOWN.format(name=store.name, again=AGAIN)
     assert "<table" in found._repr_html_()
     assert "nightly" in found._repr_html_()
     begin(installed)

@@ -27,6 +27,7 @@ from syncnb.journal.imaging import (
 )
 from syncnb.journal.installing import install, is_installed, store_id, version
 from syncnb.journal.ledgers import Entry, Ledger
+from syncnb.journal.open_runs import how_it_stands
 from syncnb.journal.outside import ALLOWED, Intent, intents, keep_intent, open_outside
 from syncnb.journal.reading import both_journals, journal_connection, journal_for, last_run_of, within
 from syncnb.journal.recording import (
@@ -86,6 +87,7 @@ __all__ = [
     "end_sync",
     "finish_run",
     "give_up",
+    "how_it_stands",
     "install",
     "install_sql",
     "intents",

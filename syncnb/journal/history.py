@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from syncnb.errors import PlanError
+from syncnb.journal.open_runs import how_it_stands
 from syncnb.journal.reading import both_journals
 from syncnb.journal.recording import Run, report_texts, runs
 from syncnb.rendering import Cell, Sheet, frame
@@ -44,12 +45,17 @@ class Runs(Mapping[int, Report]):
     runs: tuple[Run, ...]
     reports: Mapping[int, str | None] = field(repr=False)
     """Their reports in JSON."""
+    open: Mapping[int, tuple[str, str]] = field(default_factory=dict, repr=False)
+    """Of runs that had not ended: what was known, and the next move."""
 
     def __getitem__(self, run: int) -> Report:
         if run not in self.reports:
             known = f"runs here: {_span([each.run for each in self.runs])}"
             raise PlanError(f"there is no run {run} in {self.store}", hint=known)
         report = self.reports[run]
+        if report is None and run in self.open:
+            what, move = self.open[run]
+            raise PlanError(f"no report yet: {what}", hint=move)
         if report is None:
             status = next(each.status for each in self.runs if each.run == run)
             raise PlanError(
@@ -91,6 +97,7 @@ class Runs(Mapping[int, Report]):
         rows = [[_cell(name, getattr(run, name)) for name in IN_SHEET] for run in shown]
         notes = [f"… {hidden:,} earlier: see .frame"] if (hidden := len(self.runs) - len(shown)) else []
         notes += [f"run {run.run} takes back run {run.undo_of}" for run in shown if run.undo_of]
+        notes += [f"{what}; {move}" for run, (what, move) in self.open.items() if run >= shown[0].run]
         if gone := [run.run for run in self.runs if run.purged]:
             notes.append(f"no longer to be undone, their images were purged: {_span(gone)}")
         runs = "1 run" if len(self.runs) == 1 else f"{len(self.runs):,} runs"
@@ -114,7 +121,8 @@ def history(store: Store) -> Runs:
     for connection in both_journals(store):
         found += runs(connection)
         reports |= report_texts(connection)
-    return Runs(store.name, tuple(found), reports)
+    left = {run.run: told for run in found if (told := how_it_stands(run))}
+    return Runs(store.name, tuple(found), reports, left)
 
 
 def _cell(name: str, value: Any) -> Cell:

@@ -111,6 +111,9 @@ def _check(runs: list[journal.Run], number: int, *, partly: bool) -> None:
     if found is None:
         there = ", ".join(str(run.run) for run in runs) or "none"
         raise PlanError(f"there is no run {number}", hint=f"runs in this journal: {there}")
+    if not partly and (left := journal.how_it_stands(found)):
+        what, move = left
+        raise PlanError(f"run {number} cannot be taken back yet: {what}", hint=move)
     if found.status != "success" and not partly:
         raise PlanError(f"run {number} wrote nothing ({found.status})", hint="there is nothing to take back")
     whole = [run for run in runs if run.inserted + run.updated + run.deleted >= run.records]
