@@ -17,7 +17,34 @@ from syncnb.values.raw import concat
 from syncnb.values.sides import Side, other_side
 from syncnb.values.writing import write_column
 
-__all__ = ["Forming"]
+__all__ = ["Forming", "Wanted"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Rows of a difference that shall be written alike."""
+
+    columns: Sequence[int]
+    """The places of the columns that are written, or guarded."""
+    rows: "np.ndarray[Any, Any]"
+    """Their numbers in `target` and in `source`."""
+    why: str | list[str]
+    """One reason, or one for each row."""
+    target: RowSet | None = None
+    """The rows that are there; None for those that are inserted."""
+    source: RowSet | None = None
+    """What they shall be; None for those that are deleted."""
+
+    @property
+    def verb(self) -> Verb:
+        if self.source is None:
+            return "delete"
+        return "insert" if self.target is None else "update"
+
+    @property
+    def shown(self) -> RowSet:
+        """The side by which a person is told of a row."""
+        return self.source or self.target or RowSet(())
 
 
 @dataclass
@@ -40,16 +67,9 @@ class Forming:
         """The places of the columns that the target does not compute."""
         return [at for at, column in enumerate(self._columns) if column.on(self.side).generated is None]
 
-    def block(
-        self,
-        verb: Verb,
-        columns: Sequence[int],
-        target: RowSet | None,
-        source: RowSet | None,
-        rows: "np.ndarray[Any, Any]",
-        why: str | list[str],
-    ) -> tuple[Block | None, dict[int, str]]:
-        """These rows and columns, without the rows whose values cannot be written: by their place in `rows`, and why."""
+    def block(self, wanted: Wanted) -> tuple[Block | None, dict[int, str]]:
+        """These rows, without those whose values cannot be written: by their place in `wanted.rows`, and why."""
+        columns, rows, target, source = wanted.columns, wanted.rows, wanted.target, wanted.source
         take = pa.array(rows, pa.int64())
         key_at = [self._columns.index(column) for column in self.diff.pair.key]
         before = {at: target.columns[at].take(take) for at in {*columns, *key_at}} if target else {}
@@ -69,16 +89,18 @@ class Forming:
         names = tuple(self._columns[at].on(self.side).name for at in columns)
         block = Block(
             table=self.table.label,
-            verb=verb,
+            verb=wanted.verb,
             key=tuple(self._columns[at].on(self.side).name for at in key_at),
             columns=names,
             keys=keys,
             before=tuple(before[at] for at in columns) if target else (),
             after=tuple(after[at] for at in columns) if source else (),
-            why=why if isinstance(why, str) else "",
-            whys=() if isinstance(why, str) else tuple(why),
+            why=wanted.why if isinstance(wanted.why, str) else "",
+            whys=() if isinstance(wanted.why, str) else tuple(wanted.why),
             path=(self.table.schema, self.table.name) if self.table.schema else (self.table.name,),
-            defaults=filled_by_database(self.table, names) if verb == "insert" and self.outside else (),
+            defaults=filled_by_database(self.table, names)
+            if wanted.verb == "insert" and self.outside
+            else (),
         )
         kept = [row for row in range(len(rows)) if row not in refused]
         if not kept:

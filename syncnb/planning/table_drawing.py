@@ -18,7 +18,7 @@ from syncnb.planning.beside import with_beside
 from syncnb.planning.doubles import unplaced
 from syncnb.planning.fates import Fates, Standing
 from syncnb.planning.filling import filler
-from syncnb.planning.forming import Forming
+from syncnb.planning.forming import Forming, Wanted
 from syncnb.planning.hazards import counted, hazards_of
 from syncnb.planning.losses import (
     ASKED,
@@ -36,7 +36,7 @@ from syncnb.planning.touching import Touching
 from syncnb.planning.whole_rows import rest_of_rows
 from syncnb.resolving import Decisions, Fate, Policy, decide
 from syncnb.schema import Schema, Table
-from syncnb.steps import Block, Clash, Hazard, Verb
+from syncnb.steps import Block, Clash, Hazard
 from syncnb.stores.port import Store
 from syncnb.values.raw import to_python
 from syncnb.values.sides import Side, of_side, other_side
@@ -176,13 +176,14 @@ class Drawing:
         """Deletes that guard every column, those too that were not compared: they are read now."""
         rest = self._left_out()
         if not rest:
-            self.blocks += self._block("delete", columns, gone, None, certain, one_reason(why))
+            self.blocks += self._block(Wanted(columns, certain, one_reason(why), target=gone))
             return
         names = [column.on(self.side).name for column in self._columns]
         chosen = [column.take(pa.array(certain)) for column in gone.columns]
         found, extra = rest_of_rows(self.into, self.table, names, chosen, rest) if len(certain) else ([], [])
         whys = one_reason(why if isinstance(why, str) else [why[at] for at in found])
-        for block in self._block("delete", columns, gone, None, certain[found], whys) if found else ():
+        wanted = Wanted(columns, certain[found], whys, target=gone) if found else None
+        for block in self._block(wanted) if wanted else ():
             self.blocks.append(
                 replace(block, columns=(*block.columns, *rest), before=(*block.before, *extra))
             )
@@ -278,7 +279,7 @@ class Drawing:
             rows = chosen[which.reshape(-1) == number]
             if columns:
                 why = one_reason([decisions.why_of(row) for row in rows.tolist()])
-                yield from self._block("update", columns, target, source, rows, why)
+                yield from self._block(Wanted(columns, rows, why, target, source))
 
     def _inserts(self) -> None:
         source, standing = self.diff.alone(self.source), self.fates.of(self.diff, self.source)
@@ -320,7 +321,7 @@ class Drawing:
             for part, without in alike(source.ungiven, chosen) if len(chosen) else ():
                 told = reasons if isinstance(reasons, str) else [reasons[at] for at in part.tolist()]
                 given = [at for at in columns if at not in without]
-                blocks += self._block("insert", given, None, source, chosen[part], told)
+                blocks += self._block(Wanted(given, chosen[part], told, source=source))
 
     def _asked_of(self, rows: RowSet, which: Iterable[int]) -> set[int]:
         """Those of these rows that a person wants to decide."""
@@ -335,18 +336,10 @@ class Drawing:
         row = rows.row(at)
         return key_text(self.diff.pair, [row[self._columns.index(column)] for column in self.diff.pair.key])
 
-    def _block(
-        self,
-        verb: Verb,
-        columns: Sequence[int],
-        target: RowSet | None,
-        source: RowSet | None,
-        rows: "np.ndarray[Any, Any]",
-        why: str | list[str],
-    ) -> Iterator[Block]:
-        """These rows and columns, without the rows whose values cannot be written, which are left open."""
-        block, refused = self.forming.block(verb, columns, target, source, rows, why)
+    def _block(self, wanted: Wanted) -> Iterator[Block]:
+        """These rows, without those whose values cannot be written, which are left open."""
+        block, refused = self.forming.block(wanted)
         for row, problem in refused.items():
-            self._open(source or target or RowSet(()), int(rows[row]), problem)
+            self._open(wanted.shown, int(wanted.rows[row]), problem)
         if block is not None:
             yield block
