@@ -139,7 +139,7 @@ def test_a_threshold_is_never_finer_than_the_clocks(
 def test_the_clocks_are_measured_and_a_raised_threshold_is_told(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from syncnb.stores import postgres
+    from syncnb.stores import postgres_clock
 
     class Late(datetime):
         @classmethod
@@ -152,7 +152,7 @@ def test_the_clocks_are_measured_and_a_raised_threshold_is_told(
     d = sn.diff(local, remote, key="id")
     assert d.clocks_apart == timedelta(0)
     assert len(sn.plan(d, into=remote, resolve=newest("seen"))) == 1
-    monkeypatch.setattr(postgres, "datetime", Late)
+    monkeypatch.setattr(postgres_clock, "datetime", Late)
     again = sn.diff(local, remote, key="id")
     assert again.clocks_apart == timedelta(seconds=7.3)
     p = sn.plan(again, into=remote, resolve=newest("seen"))

@@ -7,7 +7,7 @@ tables. The driver is imported when the first connection is made.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow as pa
 from syncnb.errors import ReadError, SyncnbError
 from syncnb.filters import Condition
 from syncnb.schema import Column, Schema, Table
+from syncnb.stores import postgres_clock
 from syncnb.stores.conversation import drop, keep, keep_place, known_place, take
 from syncnb.stores.port import Identity
 from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
@@ -292,14 +293,12 @@ class PostgresReader:
             return [cursor.fetchone() or () for cursor in cursors]
 
     def clock_offset(self) -> timedelta:
-        """How far the server's clock is ahead of ours, by one question; 0 where the way there explains it."""
+        """How far the server's clock is ahead of ours; 0 where the way there explains it. Asked only where need be."""
+        if self.server.ahead is not None:
+            return self.server.ahead
         self._free()
-        before = datetime.now(UTC)  # not `syncnb.clock`, which may stand still: here two clocks are compared
         with self._translated("the clock"):
-            row = self._connection.execute("SELECT clock_timestamp()").fetchone()
-        after = datetime.now(UTC)
-        theirs: datetime = row[0] if row else after
-        return max(theirs - after, timedelta(0)) or min(theirs - before, timedelta(0))
+            return postgres_clock.asked(self._connection)
 
     def holding(
         self, table: Table, columns: Sequence[str], values: Sequence[pa.Array], wanted: Sequence[str]

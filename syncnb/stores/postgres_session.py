@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from syncnb.errors import ConnectError
+from syncnb.stores import postgres_clock
 from syncnb.stores.postgres_errors import connect_error
 
 if TYPE_CHECKING:
@@ -84,6 +86,8 @@ class Server:
     encoding: str
     pooled: bool
     """True where a transaction pooler stands between: each transaction may meet another backend."""
+    ahead: timedelta | None = field(default=None, compare=False, repr=False)
+    """How far its clock is ahead of ours, by the beginning of a snapshot; None where that does not tell."""
 
 
 def driver() -> ModuleType:
@@ -144,19 +148,21 @@ def begin(connection: "Connection[Any]", parameters: Mapping[str, str], snapshot
     statements = SNAPSHOT
     if SNAPSHOT_NAME.fullmatch(snapshot):  # it can only be written, not bound
         statements = SNAPSHOT.replace(BEGIN, f"{BEGIN};SET TRANSACTION SNAPSHOT '{snapshot}'", 1)
+    before = postgres_clock.moment()
     try:
         answers = connection.execute(statements.encode())
         answers.set_result(statements.split(";").index(DESCRIBE))
         row = answers.fetchone()
+        ahead = postgres_clock.ahead(row[7], before) if row else None
     except psycopg.Error as error:
         problem = connect_error(error, parameters)
         problem.sqlstate = error.sqlstate or problem.sqlstate
     else:
-        return _checked(connection, row)
+        return _checked(connection, row, ahead)
     raise problem
 
 
-def _checked(connection: "Connection[Any]", row: tuple[Any, ...] | None) -> Server:
+def _checked(connection: "Connection[Any]", row: tuple[Any, ...] | None, ahead: timedelta | None) -> Server:
     if row is None or not (row[5] and row[6]):
         raise ConnectError(
             "the server did not open a read-only snapshot",
@@ -168,7 +174,7 @@ def _checked(connection: "Connection[Any]", row: tuple[Any, ...] | None) -> Serv
             f"PostgreSQL {version // 10_000} is too old", hint=f"version {OLDEST} or newer can be read"
         )
     pooled = served(connection, row)
-    return Server(database=database, role=role, version=version, encoding=encoding, pooled=pooled)
+    return Server(database, role, version, encoding, pooled, ahead)
 
 
 def served(connection: "Connection[Any]", row: tuple[Any, ...]) -> bool:

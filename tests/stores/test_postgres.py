@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from syncnb import embedded
 from syncnb.errors import ReadError, SchemaError
-from syncnb.stores import postgres_copy
+from syncnb.stores import postgres_clock, postgres_copy
 from syncnb.stores.port import BATCH_ROWS, Reader, Store
 from syncnb.stores.postgres import PostgresReader, PostgresStore
 from syncnb.values.raw import MIXED, BadText, to_python
@@ -78,6 +79,25 @@ def test_it_is_a_store(pg: str) -> None:
     with store(pg).reading() as reader:
         protocol: Reader = reader
         assert len(protocol.schema()) == 0
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["by its beginning", "asked, where that took long"])
+def test_how_far_the_clocks_are_apart(pg: str, monkeypatch: pytest.MonkeyPatch, slow: bool) -> None:
+    """By no question of its own, as long as the turn that began the snapshot would not explain everything."""
+    asked: list[Any] = []
+    real, clock = postgres_clock.asked, postgres_clock.moment
+    monkeypatch.setattr(postgres_clock, "asked", lambda on: asked.append(on) or real(on))
+    if slow:
+        monkeypatch.setattr(postgres_clock, "LONG", timedelta(0))
+    for seconds in (0, 7, -7):
+        monkeypatch.setattr(
+            postgres_clock, "moment", lambda apart=seconds: clock() - timedelta(seconds=apart)
+        )
+        with store(pg).reading() as reader:
+            offset = reader.clock_offset()
+        assert bool(offset) == bool(seconds)
+        assert timedelta(seconds=-1) < offset - timedelta(seconds=seconds) < timedelta(seconds=1)
+    assert len(asked) == 3 * slow
 
 
 # ------------------------------------------------------------------------------- values
