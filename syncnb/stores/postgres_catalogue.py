@@ -1,4 +1,8 @@
-"""What PostgreSQL's own catalogue says about tables: a handful of set-wise queries, whatever their number.
+"""What PostgreSQL's own catalogue says about tables: a handful of set-wise queries in one turn of the line.
+
+The first of them leaves the tables in a setting of the transaction, where the others find them:
+
+    SCHEMAS · WANTED ─► syncnb.relations ─► RELATIONS · COLUMNS · RULES · …
 
 The catalogue is read directly because inspectors hide facts (invalid indexes, deferrable rules, column
 privileges). One text of SQL serves all versions from 12 on: a catalogue column that came later is
@@ -24,8 +28,19 @@ OURS = "syncnb"
 """The schema of our own tables, which is never part of what is compared."""
 
 SCHEMAS = """
-SELECT nspname, nspname = ANY (current_schemas(false)) FROM pg_catalog.pg_namespace
+SELECT nspname AS name FROM pg_catalog.pg_namespace
 WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' AND nspname <> %s ORDER BY nspname
+"""
+
+WANTED = """
+SELECT set_config('syncnb.relations', (
+    SELECT coalesce(array_agg(c.oid), '{}')::text
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ANY (current_schemas(false)::text[] || %s::text[])
+      AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND n.nspname <> %s
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+                      AND d.objid = c.oid AND d.deptype = 'e')), true) IS NULL
 """
 
 RELATIONS = """
@@ -38,9 +53,7 @@ SELECT c.oid AS relation, n.nspname AS schema, c.relname AS name,
            CASE WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid)
                 THEN 'HAS CHILDREN' END], NULL) AS options
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
-                  AND d.objid = c.oid AND d.deptype = 'e')
+WHERE c.oid IN (SELECT unnest(current_setting('syncnb.relations')::oid[]))
 """
 
 # `base` follows domains down to the type beneath, and remembers a NOT NULL on the way. What is one row at most is
@@ -48,7 +61,7 @@ WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.
 COLUMNS = """
 WITH RECURSIVE wanted AS (
     SELECT * FROM pg_catalog.pg_attribute
-    WHERE attrelid = ANY (%s::oid[]) AND attnum > 0 AND NOT attisdropped
+    WHERE attrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND attnum > 0 AND NOT attisdropped
 ), base (declared, type, domain, filled) AS (
     SELECT oid, oid, typtype = 'd', typtype = 'd' AND typnotnull FROM pg_catalog.pg_type
     WHERE oid IN (SELECT atttypid FROM wanted)
@@ -101,7 +114,7 @@ CROSS JOIN LATERAL (
     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = p.attnum
     WHERE p.n <= i.indnkeyatts
 ) parts
-WHERE i.indrelid = ANY (%s::oid[]) AND i.indisunique
+WHERE i.indrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND i.indisunique
 ORDER BY i.indrelid, NOT i.indisprimary, k.oid IS NULL, c.relname COLLATE "C"
 """
 
@@ -120,21 +133,26 @@ JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
 CROSS JOIN (SELECT jsonb_build_object('a', 'NO ACTION', 'r', 'RESTRICT', 'c', 'CASCADE', 'n', 'SET NULL',
                                       'd', 'SET DEFAULT') AS names) action
-WHERE k.conrelid = ANY (%s::oid[]) AND k.contype = 'f' AND k.conparentid = 0
+WHERE k.conrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND k.contype = 'f' AND k.conparentid = 0
 ORDER BY k.conrelid, k.conname COLLATE "C"
 """
 
 CHECKS = """
 SELECT conrelid AS relation, pg_get_constraintdef(oid, true) AS definition FROM pg_catalog.pg_constraint
-WHERE conrelid = ANY (%s::oid[]) AND contype = 'c' ORDER BY conrelid, conname COLLATE "C"
+WHERE conrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND contype = 'c'
+ORDER BY conrelid, conname COLLATE "C"
 """
 
 TRIGGERS = """
 SELECT tgrelid AS relation, tgname AS name, pg_get_triggerdef(oid, true) AS definition,
        tgenabled <> 'D' AS enabled
 FROM pg_catalog.pg_trigger
-WHERE tgrelid = ANY (%s::oid[]) AND NOT tgisinternal ORDER BY tgrelid, tgname COLLATE "C"
+WHERE tgrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND NOT tgisinternal
+ORDER BY tgrelid, tgname COLLATE "C"
 """
+
+OF_RELATIONS: tuple[LiteralString, ...] = (RELATIONS, COLUMNS, RULES, FOREIGN_KEYS, CHECKS, TRIGGERS)
+"""Each tells of `relation`, which is one of those in `syncnb.relations`."""
 
 # Tables elsewhere whose rows follow when rows of these are deleted or changed, and what follows those.
 FOLLOWERS = """
@@ -183,9 +201,8 @@ def inspect_catalogue(
     through their parent. Tables that this role may not read are listed, with unreadable columns.
     Raises SchemaError where one of `schemas` does not exist.
     """
-    (tables,) = _facts(connection, (RELATIONS,), _searched(connection, schemas or ()))
-    relations = [facts["relation"] for facts in tables]
-    told = _facts(connection, (COLUMNS, RULES, FOREIGN_KEYS, CHECKS, TRIGGERS), relations)
+    there, tables, *told = _facts(connection, schemas or ())
+    _check(schemas or (), [facts["name"] for facts in there])
     columns, rules, foreign_keys, checks, triggers = map(_grouped, told)
     found = [
         Table(
@@ -216,27 +233,24 @@ def followers(connection: "Connection[Any]", tables: Sequence[Table]) -> list[st
     return [row[0] for row in connection.execute(FOLLOWERS, (schemas, names, OURS))]
 
 
-def _searched(connection: "Connection[Any]", schemas: Sequence[str]) -> list[str]:
-    there = dict(connection.execute(SCHEMAS, (OURS,)).fetchall())
-    """Whether each of them is on the search path."""
+def _check(schemas: Sequence[str], there: Sequence[str]) -> None:
     for name in schemas:
         if name not in there:
             raise SchemaError(
                 f"there is no schema {name!r}", hint=f"schemas here: {', '.join(there) or 'none'}"
             )
-    return [name for name, searched in there.items() if searched or name in schemas]
 
 
-def _facts(
-    connection: "Connection[Any]", queries: Sequence[LiteralString], wanted: Sequence[Any]
-) -> list[list[Facts]]:
-    """What each of these queries says of what is wanted."""
+def _facts(connection: "Connection[Any]", schemas: Sequence[str]) -> list[list[Facts]]:
+    """What the catalogue says of all schemas, and of the tables on the search path and in these."""
     from psycopg.rows import dict_row
 
-    cursors = [connection.cursor(row_factory=dict_row) for _ in queries]
+    cursors = [connection.cursor(row_factory=dict_row) for _ in (SCHEMAS, *OF_RELATIONS)]
     with in_one_turn(connection):
-        for cursor, query in zip(cursors, queries, strict=True):
-            cursor.execute(query, (list(wanted),))
+        cursors[0].execute(SCHEMAS, (OURS,))
+        connection.execute(WANTED, (list(schemas), OURS))
+        for cursor, query in zip(cursors[1:], OF_RELATIONS, strict=True):
+            cursor.execute(query)
     return [
         [
             {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}

@@ -19,6 +19,9 @@ class Link:
         self.server = (host, port)
         self.rate, self.delay = 0.0, 0.0
         self.bytes = 0
+        self.turns = 0
+        """How often something went up after anything had come down: with a delay, how often an answer was waited for."""
+        self._last = "down"
         self.port = 0
         self._free_at = {"up": 0.0, "down": 0.0}
         self._ready = threading.Event()
@@ -70,6 +73,8 @@ class Link:
         with suppress(OSError):
             while data := await source.read(PIECE):
                 self.bytes += len(data)
+                self.turns += way == "up" != self._last
+                self._last = way
                 now = time.monotonic()
                 spent = len(data) * 8 / self.rate if self.rate else 0.0
                 self._free_at[way] = max(self._free_at[way], now) + spent

@@ -13,6 +13,7 @@ from syncnb.stores import conversation as conversations
 from syncnb.stores.conversation import conversation, one_conversation
 from syncnb.stores.postgres import PostgresReader, PostgresStore
 from syncnb.stores.postgres_session import in_one_turn
+from tests.benchmarks.link import linked
 
 
 @pytest.fixture
@@ -255,3 +256,26 @@ def test_a_ctrl_c_among_questions_of_one_turn_stays_one(
         asked()
     assert there[0].closed
     assert store.describe().database
+
+
+def test_how_often_a_line_is_waited_for(pg: str) -> None:
+    """Each turn costs the time there and back, however little it is about."""
+    turns: dict[str, int] = {}
+    with psycopg.connect(pg, autocommit=True) as other, linked(pg) as link:
+        other.execute("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int REFERENCES a)")
+        far = sn.connect(link.url(pg))
+        link.delay = 0.03
+
+        def turned(what: str, before: int) -> None:
+            turns[what] = link.turns - before
+
+        before = link.turns
+        with far.reading() as reader:
+            turned("begin", before)
+            schema = reader.schema()
+            turned("begin, catalogue", before)
+            reader.clock_offset()
+            turned("begin, catalogue, clock", before)
+    assert [table.name for table in schema] == ["a", "b"]
+    assert turns["begin, catalogue"] - turns["begin"] == 1
+    assert turns["begin, catalogue, clock"] == turns["begin, catalogue"]
