@@ -209,10 +209,9 @@ def _apart(local: timedelta, remote: timedelta) -> timedelta:
 
 
 def _sizes(matched: Matched, here: Reader, there: Reader) -> dict[str, Sizes]:
-    return {
-        pair.name: (here.count_estimate(pair.local), there.count_estimate(pair.remote))
-        for pair in matched.pairs
-    }
+    ours = here.count_estimates([pair.local for pair in matched.pairs])
+    theirs = there.count_estimates([pair.remote for pair in matched.pairs])
+    return {pair.name: (a, b) for pair, a, b in zip(matched.pairs, ours, theirs, strict=True)}
 
 
 def _bar(sizes: Mapping[str, Sizes], *, shown: bool | None) -> Any:

@@ -105,6 +105,10 @@ class FrameReader:
         """The exact number of rows."""
         return self._frames[table.name].rows
 
+    def count_estimates(self, tables: Sequence[Table]) -> list[int | None]:
+        """The same of several."""
+        return [self.count_estimate(table) for table in tables]
+
     def greatest(self, table: Table, column: str) -> int | None:
         """The greatest integer in a column."""
         values = (v for batch in self.batches(table, [column]) for v in to_python(batch.column(0)))

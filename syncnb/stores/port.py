@@ -50,6 +50,10 @@ class Reader(Protocol):
         """About how many rows, without reading them; None where nobody knows. For progress bars only."""
         ...
 
+    def count_estimates(self, tables: Sequence[Table]) -> list[int | None]:
+        """The same of several, in one turn of the line where there is one."""
+        ...
+
     def greatest(self, table: Table, column: str) -> int | None:
         """The greatest number that a column holds, or that its sequence has given; None where there is none."""
         ...

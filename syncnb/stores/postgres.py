@@ -18,8 +18,9 @@ from syncnb.schema import Column, Schema, Table
 from syncnb.stores import postgres_clock
 from syncnb.stores.conversation import drop, keep, keep_place, known_place, take
 from syncnb.stores.port import Identity
-from syncnb.stores.postgres_catalogue import followers, inspect_catalogue, row_estimate
+from syncnb.stores.postgres_catalogue import followers, inspect_catalogue
 from syncnb.stores.postgres_copy import copy_query, qualified, read_batches
+from syncnb.stores.postgres_counts import row_estimates
 from syncnb.stores.postgres_errors import address, connect_error, read_error
 from syncnb.stores.postgres_holders import holders_after
 from syncnb.stores.postgres_keys import key_query, put_keys, where_query
@@ -201,7 +202,9 @@ class PostgresReader:
         """The catalogue of the search path and of `schemas`."""
         self._free()
         with self._translated("the catalogue"):
-            return inspect_catalogue(self._connection, encoding=self.server.encoding, schemas=schemas)
+            told = inspect_catalogue(self._connection, encoding=self.server.encoding, schemas=schemas)
+        self._estimates.update(told.counts)
+        return told.schema
 
     def followers(self, tables: Sequence[Table]) -> list[str]:
         """Schemas beyond the search path with tables whose rows may follow writes to these."""
@@ -227,13 +230,18 @@ class PostgresReader:
             self._connection.execute("SAVEPOINT snapshot")
         return row[0] if row else ""
 
+    def count_estimates(self, tables: Sequence[Table]) -> list[int | None]:
+        """The planner's counts, from the last ANALYZE or VACUUM; None where it never counted."""
+        if asked := [table for table in tables if table.label not in self._estimates]:
+            self._free()
+            with self._translated(asked[0].label if len(asked) == 1 else "the catalogue"):
+                found = row_estimates(self._connection, asked)
+            self._estimates.update(zip((table.label for table in asked), found, strict=True))
+        return [self._estimates[table.label] for table in tables]
+
     def count_estimate(self, table: Table) -> int | None:
-        """The planner's count, from the last ANALYZE or VACUUM; None where it never counted."""
-        self._free()
-        if table.label not in self._estimates:
-            with self._translated(table.label):
-                self._estimates[table.label] = row_estimate(self._connection, table)
-        return self._estimates[table.label]
+        """The same of one table."""
+        return self.count_estimates((table,))[0]
 
     def greatest(self, table: Table, column: str) -> int | None:
         """The greatest number in a column, or that its sequence has given, where this role may know it."""

@@ -2,7 +2,7 @@
 
 The first of them leaves the tables in a setting of the transaction, where the others find them:
 
-    SCHEMAS · WANTED ─► syncnb.relations ─► RELATIONS · COLUMNS · RULES · …
+    SCHEMAS · WANTED ─► syncnb.relations ─► RELATIONS · COUNTED · COLUMNS · RULES · …
 
 The catalogue is read directly because inspectors hide facts (invalid indexes, deferrable rules, column
 privileges). One text of SQL serves all versions from 12 on: a catalogue column that came later is
@@ -11,10 +11,12 @@ reached through `to_jsonb(row)`, where an older server has simply no such field.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from syncnb.errors import SchemaError
 from syncnb.schema import Column, ForeignKey, Schema, Table, Trigger, UniqueRule
+from syncnb.stores.postgres_counts import COUNTED
 from syncnb.stores.postgres_encodings import text_encoding
 from syncnb.stores.postgres_session import in_one_turn
 from syncnb.values.kinds import postgres_kind
@@ -22,7 +24,7 @@ from syncnb.values.kinds import postgres_kind
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["OURS", "followers", "inspect_catalogue", "row_estimate"]
+__all__ = ["OURS", "Catalogue", "followers", "inspect_catalogue"]
 
 OURS = "syncnb"
 """The schema of our own tables, which is never part of what is compared."""
@@ -31,6 +33,11 @@ SCHEMAS = """
 SELECT nspname AS name FROM pg_catalog.pg_namespace
 WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' AND nspname <> %s ORDER BY nspname
 """
+
+# For thousands of tables the planner reckons with so much work that it has the expressions compiled first, which takes
+# five times as long as all the rest.
+PLAIN = "SELECT set_config('syncnb.jit', current_setting('jit'), true), set_config('jit', 'off', true)"
+AS_BEFORE = "SELECT set_config('jit', current_setting('syncnb.jit'), true)"
 
 WANTED = """
 SELECT set_config('syncnb.relations', (
@@ -151,7 +158,7 @@ WHERE tgrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND
 ORDER BY tgrelid, tgname COLLATE "C"
 """
 
-OF_RELATIONS: tuple[LiteralString, ...] = (RELATIONS, COLUMNS, RULES, FOREIGN_KEYS, CHECKS, TRIGGERS)
+OF_RELATIONS = (RELATIONS, COUNTED, COLUMNS, RULES, FOREIGN_KEYS, CHECKS, TRIGGERS)
 """Each tells of `relation`, which is one of those in `syncnb.relations`."""
 
 # Tables elsewhere whose rows follow when rows of these are deleted or changed, and what follows those.
@@ -168,23 +175,6 @@ JOIN pg_catalog.pg_class c ON c.oid = following.oid JOIN pg_catalog.pg_namespace
 WHERE n.nspname <> ALL (current_schemas(false)) AND n.nspname <> %s ORDER BY n.nspname
 """
 
-# -1 (before version 14: 0) is written where nobody has counted yet; an empty file needs no count. The
-# children are part of what SELECT reads from their parent.
-ESTIMATE = """
-WITH RECURSIVE tree (oid) AS (
-    SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = %s AND c.relname = %s
-    UNION
-    SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON tree.oid = i.inhparent
-), counted AS (
-    SELECT CASE WHEN reltuples > 0 THEN reltuples
-                WHEN relkind NOT IN ('r', 'm') THEN NULL
-                WHEN pg_relation_size(oid) = 0 OR reltuples = 0 AND relpages > 0 THEN 0 END AS rows
-    FROM pg_catalog.pg_class WHERE oid IN (SELECT oid FROM tree) AND relkind <> 'p'
-)
-SELECT CASE WHEN count(*) = count(rows) THEN coalesce(sum(rows), 0)::bigint END FROM counted
-"""
-
 CODE_POINT_ORDER = ("UTF8", "LATIN1", "SQL_ASCII")
 """Encodings whose bytes sort as code points do."""
 
@@ -192,20 +182,29 @@ Facts: TypeAlias = dict[str, Any]
 """One row of the catalogue, its columns named as the fields of what it becomes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the catalogue told in that turn."""
+
+    schema: Schema
+    counts: Mapping[str, int | None]
+    """The planner's counts by label, with partitions and children; only of tables whose files need not be looked at."""
+
+
 def inspect_catalogue(
     connection: "Connection[Any]", *, encoding: str, schemas: Sequence[str] | None = None
-) -> Schema:
+) -> Catalogue:
     """All tables of the search path and of `schemas`, with every fact. Reads no row of theirs.
 
     Left out: the system's schemas, ours, what belongs to an extension, and partitions, which are read
     through their parent. Tables that this role may not read are listed, with unreadable columns.
     Raises SchemaError where one of `schemas` does not exist.
     """
-    there, tables, *told = _facts(connection, schemas or ())
+    there, tables, counted, *told = _facts(connection, schemas or ())
     _check(schemas or (), [facts["name"] for facts in there])
     columns, rules, foreign_keys, checks, triggers = map(_grouped, told)
-    found = [
-        Table(
+    found = {
+        relation: Table(
             **facts,
             columns=tuple(map(_column, columns[relation])),
             rules=tuple(UniqueRule(**rule) for rule in rules[relation]),
@@ -216,15 +215,11 @@ def inspect_catalogue(
             text_encoding=text_encoding(encoding),
         )
         for relation, (facts,) in _grouped(tables).items()
-    ]
-    return Schema(tuple(sorted(found, key=lambda table: (table.name, table.schema or ""))))
-
-
-def row_estimate(connection: "Connection[Any]", table: Table) -> int | None:
-    """The planner's count of `table` with its partitions or children; None where it has none."""
-    row = connection.execute(ESTIMATE, (table.schema, table.name)).fetchone()
-    count: int | None = row[0] if row else None
-    return count
+    }
+    return Catalogue(
+        Schema(tuple(sorted(found.values(), key=lambda table: (table.name, table.schema or "")))),
+        {found[each["relation"]].label: each["rows"] for each in counted},
+    )
 
 
 def followers(connection: "Connection[Any]", tables: Sequence[Table]) -> list[str]:
@@ -248,9 +243,11 @@ def _facts(connection: "Connection[Any]", schemas: Sequence[str]) -> list[list[F
     cursors = [connection.cursor(row_factory=dict_row) for _ in (SCHEMAS, *OF_RELATIONS)]
     with in_one_turn(connection):
         cursors[0].execute(SCHEMAS, (OURS,))
+        connection.execute(PLAIN)
         connection.execute(WANTED, (list(schemas), OURS))
         for cursor, query in zip(cursors[1:], OF_RELATIONS, strict=True):
-            cursor.execute(query)
+            cursor.execute(query.encode())
+        connection.execute(AS_BEFORE)
     return [
         [
             {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}

@@ -174,6 +174,10 @@ class SQLiteReader:
             return None
         return min(int(span or 0), int(room))
 
+    def count_estimates(self, tables: Sequence[Table]) -> list[int | None]:
+        """The same of several."""
+        return [self.count_estimate(table) for table in tables]
+
     def greatest(self, table: Table, column: str) -> int | None:
         """The greatest integer in a column, or that AUTOINCREMENT has given."""
         name = quote(table.column(column).name)

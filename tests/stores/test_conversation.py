@@ -263,6 +263,7 @@ def test_how_often_a_line_is_waited_for(pg: str) -> None:
     turns: dict[str, int] = {}
     with psycopg.connect(pg, autocommit=True) as other, linked(pg) as link:
         other.execute("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int REFERENCES a)")
+        other.execute("INSERT INTO a VALUES (1); ANALYZE a")
         far = sn.connect(link.url(pg))
         link.delay = 0.03
 
@@ -275,7 +276,11 @@ def test_how_often_a_line_is_waited_for(pg: str) -> None:
             schema = reader.schema()
             turned("begin, catalogue", before)
             reader.clock_offset()
-            turned("begin, catalogue, clock", before)
+            reader.count_estimate(schema["a"])
+            turned("begin, catalogue, clock, count", before)
+            reader.count_estimates(list(schema))
+            turned("with counts that it does not tell", before)
     assert [table.name for table in schema] == ["a", "b"]
     assert turns["begin, catalogue"] - turns["begin"] == 1
-    assert turns["begin, catalogue, clock"] == turns["begin, catalogue"]
+    assert turns["begin, catalogue, clock, count"] == turns["begin, catalogue"]
+    assert turns["with counts that it does not tell"] - turns["begin, catalogue"] == 1

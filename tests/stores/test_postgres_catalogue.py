@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from syncnb import embedded
-from syncnb.errors import SchemaError
+from syncnb.errors import ReadError, SchemaError
 from syncnb.schema import Column, ForeignKey, Schema, Table, Trigger, UniqueRule
 from syncnb.stores.postgres import PostgresStore
 
@@ -468,12 +468,60 @@ ESTIMATES = {
         "INSERT INTO heir VALUES (2), (3); ANALYZE a; ANALYZE heir",
         3,
     ),
+    "a partition that was never counted": (
+        "CREATE TABLE a (x int) PARTITION BY RANGE (x); "
+        "CREATE TABLE p PARTITION OF a FOR VALUES FROM (0) TO (9); CREATE TABLE q PARTITION OF a DEFAULT; "
+        "INSERT INTO a SELECT generate_series(1, 50); ANALYZE p",
+        None,
+    ),
+    "a partition that is empty": (
+        "CREATE TABLE a (x int) PARTITION BY RANGE (x); "
+        "CREATE TABLE p PARTITION OF a FOR VALUES FROM (0) TO (9); CREATE TABLE q PARTITION OF a DEFAULT; "
+        "INSERT INTO a SELECT generate_series(11, 50); ANALYZE q",
+        40,
+    ),
+    "no partition yet": ("CREATE TABLE a (x int) PARTITION BY RANGE (x)", 0),
+    "heirs of an heir": (
+        "CREATE TABLE a AS SELECT 1 AS x; CREATE TABLE heir () INHERITS (a); CREATE TABLE b () INHERITS (heir, a); "
+        "INSERT INTO b VALUES (2), (3); ANALYZE a; ANALYZE b",
+        3,
+    ),
     "a view": ("CREATE VIEW a AS SELECT 1 AS x", None),
+    "a materialized view": ("CREATE MATERIALIZED VIEW a AS SELECT 1 AS x; ANALYZE a", 1),
 }
 
 
 @pytest.mark.parametrize(("ddl", "expected"), ESTIMATES.values(), ids=ESTIMATES)
 def test_count_estimate(pg: str, ddl: str, expected: int | None) -> None:
-    run(pg, *ddl.split("; "))
-    with store(pg).reading() as reader:
-        assert reader.count_estimate(reader.schema()["a"]) == expected
+    """The same with the catalogue, and asked later."""
+    run(pg, "CREATE TABLE aside AS SELECT 1 AS x; ANALYZE aside", *ddl.split("; "))
+    with store(pg).reading() as reader, store(pg).reading() as other:
+        schema = reader.schema()
+        assert reader.count_estimates([schema["a"], schema["aside"]]) == [expected, 1]
+        assert other.count_estimates([schema["a"], schema["aside"]]) == [expected, 1]
+        assert reader.count_estimate(schema["a"]) == other.count_estimate(schema["a"]) == expected
+
+
+def test_what_is_counted_is_known_from_the_catalogue_and_nobody_waits_for_a_lock(pg: str) -> None:
+    run(
+        pg,
+        "CREATE TABLE counted AS SELECT generate_series(1, 50) AS x",
+        "CREATE TABLE never AS SELECT 1 AS x",
+        "CREATE VIEW seen AS SELECT 1 AS x",
+        "ANALYZE counted",
+    )
+    with psycopg.connect(pg) as other, store(pg, options="-c lock_timeout=100ms").reading() as reader:
+        other.execute("LOCK TABLE counted, never IN ACCESS EXCLUSIVE MODE")
+        schema = reader.schema()
+        assert reader.count_estimates([schema["counted"], schema["seen"]]) == [50, None]
+        with pytest.raises(ReadError, match="never"):
+            reader.count_estimate(schema["never"])
+        other.rollback()
+        assert reader.count_estimates(list(schema)) == [50, None, None]
+
+
+def test_the_catalogue_leaves_the_settings_as_they_were(pg: str) -> None:
+    for jit in ("on", "off"):
+        with store(pg, options=f"-c jit={jit}").reading() as reader:
+            reader.schema()
+            assert reader.asked("SELECT current_setting('jit')", (), "it") == (jit,)
