@@ -11,7 +11,7 @@ from syncnb.errors import ReadError
 from syncnb.journal.installing import is_installed
 from syncnb.journal.outside import FIRST, folder, outside
 from syncnb.journal.recording import last_run
-from syncnb.journal.rights import FORBIDDEN, SNAPSHOT, missing_rights
+from syncnb.journal.rights import FORBIDDEN, LISTED, SNAPSHOT, missing_rights
 from syncnb.stores.port import Reader, Store
 
 if TYPE_CHECKING:
@@ -43,15 +43,21 @@ def within(reader: Reader, dialect: str) -> Connection | None:
     """The same snapshot as a connection of SQLAlchemy; None for frames."""
     if dialect == "frame":
         return None
-    if (known := _ON_SNAPSHOTS.get(reader)) is not None:
-        return known
+    connection = _ON_SNAPSHOTS.get(reader)
+    if connection is None:
+        connection = _ON_SNAPSHOTS[reader] = _core(reader, dialect)
+        connection.info[SNAPSHOT] = True
+    if dialect == "postgresql" and (listed := reader.ours) is not None:  # type: ignore[attr-defined]
+        connection.info[LISTED] = listed
+    return connection
+
+
+def _core(reader: Reader, dialect: str) -> Connection:
     # Only now: the drivers need not be there before something is read with them.
     from syncnb.stores.core import postgres_core, sqlite_core
 
     on: Any = postgres_core if dialect == "postgresql" else sqlite_core
     connection: Connection = on(reader._connection)  # type: ignore[attr-defined]
-    connection.info[SNAPSHOT] = True
-    _ON_SNAPSHOTS[reader] = connection
     return connection
 
 

@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from syncnb.errors import ReadError, SyncnbError, WriteError
 from syncnb.journal.ddl import needed, to_apply
-from syncnb.journal.tables import Tables, tables_of
+from syncnb.journal.tables import SCHEMA, Tables, tables_of
 from syncnb.stores.write_errors import postgres_write_error, sqlite_write_error
 
-__all__ = ["SNAPSHOT", "missing_rights", "no_rights", "present", "said"]
+__all__ = ["LISTED", "SNAPSHOT", "missing_rights", "no_rights", "present", "said"]
 
 FORBIDDEN = "42501"
 RELATIONS = relation(
@@ -41,6 +41,10 @@ PRESENT = "syncnb.journal there"
 """In the `info` of a snapshot: whether the tables are there, asked once."""
 
 
+LISTED = "syncnb.relations"
+"""In the `info` of a snapshot whose catalogue was read: what is there in the schema `syncnb`."""
+
+
 def present(connection: Connection) -> bool:
     """Whether all of the journal's tables are there. Needs no right on them."""
     if PRESENT in connection.info:
@@ -54,6 +58,8 @@ def present(connection: Connection) -> bool:
 @said("looking for", reading=True)
 def _present(connection: Connection) -> bool:
     ours = tables_of(connection)
+    if ours.schema == SCHEMA and LISTED in connection.info:
+        return bool({each.name for each in ours.first} <= connection.info[LISTED])
     if ours.schema is None:
         found = select(MASTER.c.name).where(MASTER.c.type == "table")
     else:

@@ -197,6 +197,8 @@ class PostgresReader:
         self._stream: Stream | None = None
         self._interrupted = False
         self._estimates: dict[str, int | None] = {}
+        self.ours: frozenset[str] | None = None
+        """What is there in the schema `syncnb`, since the catalogue was read."""
 
     def schema(self, schemas: Sequence[str] | None = None) -> Schema:
         """The catalogue of the search path and of `schemas`."""
@@ -204,6 +206,7 @@ class PostgresReader:
         with self._translated("the catalogue"):
             told = inspect_catalogue(self._connection, encoding=self.server.encoding, schemas=schemas)
         self._estimates.update(told.counts)
+        self.ours = told.ours
         return told.schema
 
     def followers(self, tables: Sequence[Table]) -> list[str]:

@@ -175,6 +175,11 @@ JOIN pg_catalog.pg_class c ON c.oid = following.oid JOIN pg_catalog.pg_namespace
 WHERE n.nspname <> ALL (current_schemas(false)) AND n.nspname <> %s ORDER BY n.nspname
 """
 
+OWN = """
+SELECT c.relname AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s
+"""
+
 CODE_POINT_ORDER = ("UTF8", "LATIN1", "SQL_ASCII")
 """Encodings whose bytes sort as code points do."""
 
@@ -189,6 +194,8 @@ class Catalogue:
     schema: Schema
     counts: Mapping[str, int | None]
     """The planner's counts by label, with partitions and children; only of tables whose files need not be looked at."""
+    ours: frozenset[str]
+    """What is there in our own schema."""
 
 
 def inspect_catalogue(
@@ -200,7 +207,7 @@ def inspect_catalogue(
     through their parent. Tables that this role may not read are listed, with unreadable columns.
     Raises SchemaError where one of `schemas` does not exist.
     """
-    there, tables, counted, *told = _facts(connection, schemas or ())
+    there, own, tables, counted, *told = _facts(connection, schemas or ())
     _check(schemas or (), [facts["name"] for facts in there])
     columns, rules, foreign_keys, checks, triggers = map(_grouped, told)
     found = {
@@ -219,6 +226,7 @@ def inspect_catalogue(
     return Catalogue(
         Schema(tuple(sorted(found.values(), key=lambda table: (table.name, table.schema or "")))),
         {found[each["relation"]].label: each["rows"] for each in counted},
+        frozenset(each["name"] for each in own),
     )
 
 
@@ -237,15 +245,16 @@ def _check(schemas: Sequence[str], there: Sequence[str]) -> None:
 
 
 def _facts(connection: "Connection[Any]", schemas: Sequence[str]) -> list[list[Facts]]:
-    """What the catalogue says of all schemas, and of the tables on the search path and in these."""
+    """What the catalogue says of all schemas, of ours, and of the tables on the search path and in these."""
     from psycopg.rows import dict_row
 
-    cursors = [connection.cursor(row_factory=dict_row) for _ in (SCHEMAS, *OF_RELATIONS)]
+    cursors = [connection.cursor(row_factory=dict_row) for _ in (SCHEMAS, OWN, *OF_RELATIONS)]
     with in_one_turn(connection):
         cursors[0].execute(SCHEMAS, (OURS,))
+        cursors[1].execute(OWN, (OURS,))
         connection.execute(PLAIN)
         connection.execute(WANTED, (list(schemas), OURS))
-        for cursor, query in zip(cursors[1:], OF_RELATIONS, strict=True):
+        for cursor, query in zip(cursors[2:], OF_RELATIONS, strict=True):
             cursor.execute(query.encode())
         connection.execute(AS_BEFORE)
     return [

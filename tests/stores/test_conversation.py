@@ -8,7 +8,10 @@ import psycopg
 import pytest
 
 import syncnb as sn
+from syncnb import journal
 from syncnb.errors import ConnectError, ReadError
+from syncnb.journal.reading import within
+from syncnb.journal.rights import present
 from syncnb.stores import conversation as conversations
 from syncnb.stores.conversation import conversation, one_conversation
 from syncnb.stores.postgres import PostgresReader, PostgresStore
@@ -280,7 +283,26 @@ def test_how_often_a_line_is_waited_for(pg: str) -> None:
             turned("begin, catalogue, clock, count", before)
             reader.count_estimates(list(schema))
             turned("with counts that it does not tell", before)
+            assert not journal.is_installed(within(reader, "postgresql"))
+            turned("with a journal that is not there", before)
     assert [table.name for table in schema] == ["a", "b"]
     assert turns["begin, catalogue"] - turns["begin"] == 1
     assert turns["begin, catalogue, clock, count"] == turns["begin, catalogue"]
     assert turns["with counts that it does not tell"] - turns["begin, catalogue"] == 1
+    assert turns["with a journal that is not there"] == turns["with counts that it does not tell"]
+
+
+def test_a_catalogue_tells_whether_there_is_a_journal_as_its_snapshot_has_it(store: PostgresStore) -> None:
+    with store.reading() as reader, store.reading() as other, store.writing() as writer:
+        reader.schema()
+        journal.install(writer.sql)
+        writer.commit()
+        assert [journal.is_installed(within(each, "postgresql")) for each in (reader, other)] == [False] * 2
+    with store.reading() as reader, store.reading() as other:
+        reader.schema()
+        assert [journal.version(within(each, "postgresql")) for each in (reader, other)] == [
+            journal.VERSION
+        ] * 2
+    with store.reading() as reader:
+        reader.schema()
+        assert not present(within(reader, "postgresql").execution_options(syncnb_schema="elsewhere"))
