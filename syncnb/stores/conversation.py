@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from syncnb.watching import to_its_end
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from syncnb.stores.postgres_line import Line
 
 __all__ = [
     "conversation",
@@ -47,7 +47,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.waiting: dict[Mapping[str, str], Connection[Any]] = {}
+        self.waiting: dict[Mapping[str, str], Line] = {}
         self.opened: WeakSet[_Closes] = WeakSet()
         """Everything that was opened meanwhile. What is still open at the end was left behind by a Ctrl-C."""
         self.places: dict[Mapping[str, str], Place] = {}
@@ -128,24 +128,33 @@ def remember(opened: _Closes) -> None:
         lines.opened.add(opened)
 
 
-def take(parameters: Mapping[str, str]) -> "Connection[Any] | None":
+def take(parameters: Mapping[str, str]) -> "Line | None":
     """The connection that waits, made with just these parameters, if it is still there; the caller's from now on."""
-    lines = _talk.get()
-    if lines is None or lines.process != os.getpid():
+    if (connection := _waiting(parameters)) is None:
         return None
-    connection = lines.waiting.pop(parameters, None)
-    if connection is None or _is_silent(connection):
-        return connection
+    try:
+        if _has_left(connection) and _is_silent(connection):
+            return connection
+    except BaseException:
+        connection.close()
+        raise
     connection.close()
     return None
 
 
-def keep(parameters: Mapping[str, str], connection: "Connection[Any]") -> None:
-    """Let a connection wait that ended its transaction; close it where nobody will ask for it."""
+def _waiting(parameters: Mapping[str, str]) -> "Line | None":
+    lines = _talk.get()
+    if lines is None or lines.process != os.getpid():
+        return None
+    return lines.waiting.pop(parameters, None)
+
+
+def keep(parameters: Mapping[str, str], connection: "Line") -> None:
+    """Let a connection wait that ended its transaction, or is about to; close it where nobody will ask for it."""
     from psycopg.pq import TransactionStatus
 
     lines = _talk.get()
-    ended = connection.info.transaction_status == TransactionStatus.IDLE
+    ended = connection.leaving or connection.info.transaction_status == TransactionStatus.IDLE
     if lines is None or lines.process != os.getpid() or not ended or parameters in lines.waiting:
         connection.close()
     else:
@@ -172,11 +181,21 @@ def drop(parameters: Mapping[str, str]) -> None:
     """
     if (lines := _talk.get()) is not None:
         lines.places.pop(parameters, None)
-    if (connection := take(parameters)) is not None:
+    if (connection := _waiting(parameters)) is not None:
         connection.close()
 
 
-def _is_silent(connection: "Connection[Any]") -> bool:
+def _has_left(connection: "Line") -> bool:
+    """Whether its last transaction is over: where that was asked for, the answer is taken now."""
+    if not connection.leaving:
+        return True
+    try:
+        return connection.left()
+    except Exception:  # it died meanwhile
+        return False
+
+
+def _is_silent(connection: "Line") -> bool:
     """Whether the server said nothing meanwhile: what it would have said is that it ends."""
     try:
         return not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]

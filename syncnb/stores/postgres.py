@@ -32,8 +32,7 @@ from syncnb.stores.postgres_stream import Stream
 from syncnb.watching import watched
 
 if TYPE_CHECKING:
-    from psycopg import Connection
-
+    from syncnb.stores.postgres_line import Line
     from syncnb.stores.postgres_probes import PostgresProber
     from syncnb.stores.postgres_writer import PostgresWriter
 
@@ -142,9 +141,7 @@ class PostgresStore:
             return reader.server
 
     @contextmanager
-    def line(
-        self, begin: "Callable[[Connection[Any]], Server]"
-    ) -> "Iterator[tuple[Connection[Any], Server]]":
+    def line(self, begin: "Callable[[Line], Server]") -> "Iterator[tuple[Line, Server]]":
         """A connection on which this was begun: the one of this conversation, where it still answers, or a new one.
 
         Left to the conversation where the block ended well, else closed. Raises what `begin` does, and ConnectError.
@@ -157,7 +154,7 @@ class PostgresStore:
             connection.close()
             raise
 
-    def _begun(self, begin: "Callable[[Connection[Any]], Server]") -> "tuple[Connection[Any], Server]":
+    def _begun(self, begin: "Callable[[Line], Server]") -> "tuple[Line, Server]":
         if (waiting := take(self.parameters)) is not None:
             with suppress(
                 SyncnbError
@@ -166,7 +163,7 @@ class PostgresStore:
         connection = self._connect()
         return connection, _begun_on(connection, begin)
 
-    def _connect(self) -> "Connection[Any]":
+    def _connect(self) -> "Line":
         """A new connection. Raises ConnectError."""
         psycopg = driver()
         from syncnb.stores.postgres_line import opened
@@ -180,7 +177,7 @@ class PostgresStore:
         raise problem
 
 
-def _begun_on(connection: "Connection[Any]", begin: "Callable[[Connection[Any]], Server]") -> Server:
+def _begun_on(connection: "Line", begin: "Callable[[Line], Server]") -> Server:
     try:
         return begin(connection)
     except BaseException:
@@ -191,7 +188,7 @@ def _begun_on(connection: "Connection[Any]", begin: "Callable[[Connection[Any]],
 class PostgresReader:
     """One snapshot. Reads one stream at a time; an error in one table leaves the snapshot usable."""
 
-    def __init__(self, connection: "Connection[Any]", server: Server) -> None:
+    def __init__(self, connection: "Line", server: Server) -> None:
         self.server = server
         self._connection = connection
         self._stream: Stream | None = None
@@ -361,6 +358,15 @@ class PostgresReader:
         with suppress(Exception):
             if self._interrupted:  # the cancel may be under way still, and must not meet what comes next
                 self._connection.close()
+            self._end()
+
+    def _end(self) -> None:
+        # A pooler takes it amiss when somebody goes before the answer: it closes the connection behind as well.
+        status = driver().pq.TransactionStatus
+        open_ = self._connection.info.transaction_status in (status.INTRANS, status.INERROR)
+        if open_ and not self.server.pooled:
+            self._connection.leave()
+        else:
             self._connection.execute("ROLLBACK")
 
     def _free(self) -> None:

@@ -15,13 +15,14 @@ is a small doubt, and twelve of them, some minutes, are as much as three of the 
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
-from psycopg.pq import ExecStatus
+from psycopg.generators import fetch_many
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.waiting import Wait
 
 from syncnb.stores.conversation import remember
@@ -72,9 +73,34 @@ class Line(psycopg.Connection[Any]):
     at: tuple[int, Decimal] | None = None
     """The process that serves it, and when its transaction began in seconds; None until it said so."""
 
+    leaving: bool = False
+    """Whether the end of a transaction was asked for, and the answer is still to be taken."""
+
     def __init__(self, *told: Any, **words: Any) -> None:
         super().__init__(*told, **words)
         remember(self)
+
+    def leave(self) -> None:
+        """Roll the transaction back without waiting for the answer: the server does it at once all the same."""
+        self.leaving = True
+        self.pgconn.send_query(b"ROLLBACK")
+        if self.pgconn.flush():  # no room for fourteen bytes
+            self.left()
+
+    def left(self) -> bool:
+        """Wait for that answer, and say whether the next transaction can begin. Raises what the driver does."""
+        answers = self.wait(fetch_many(self.pgconn))
+        self.leaving = False
+        ended = all(answer.status == ExecStatus.COMMAND_OK for answer in answers)
+        return ended and self.info.transaction_status == TransactionStatus.IDLE
+
+    def close(self) -> None:
+        """As psycopg closes it."""
+        if self.leaving:
+            # Who closes before it has read everything breaks the line off, which a server may note as an error.
+            with suppress(psycopg.Error):
+                self.pgconn.consume_input()
+        super().close()
 
     def wait(self, gen: PQGen[RV], *rest: Any, **words: Any) -> RV:
         """As psycopg waits, and raise OperationalError, the connection closed, where nobody is there any more."""

@@ -15,7 +15,7 @@ from syncnb.stores.postgres_copy import QUOTED, copy_format, qualified, read_bat
 from syncnb.stores.postgres_encodings import CODECS
 from syncnb.stores.postgres_fate import fate, number
 from syncnb.stores.postgres_holders import holders_after
-from syncnb.stores.postgres_line import copied_lines
+from syncnb.stores.postgres_line import Line, copied_lines
 from syncnb.stores.postgres_refusals import cell_of, refusal_of, twice
 from syncnb.stores.postgres_sequences import advance
 from syncnb.stores.postgres_session import DESCRIBE, SETTINGS, Server, is_standby, served, settled
@@ -88,7 +88,7 @@ class PostgresWriter(PostgresReader):
     After an error nothing more can be done within its savepoint, or, without one, in the transaction.
     """
 
-    def __init__(self, connection: "psycopg.Connection[Any]", server: Server, name: str) -> None:
+    def __init__(self, connection: Line, server: Server, name: str) -> None:
         super().__init__(connection, server)
         self._name = name
         self._staged = 0
@@ -284,6 +284,11 @@ class PostgresWriter(PostgresReader):
             where = cell_of(error, staged) if staged is not None else what
             held = holders_after(error, self._connection, what)
             raise postgres_write_error(error, where, lost=self._connection.closed, held=held) from None
+
+    def _end(self) -> None:
+        # Its locks are gone when this returns. After a COMMIT there is nothing to roll back.
+        if self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._connection.execute("ROLLBACK")
 
     def _recover(self) -> None:
         """Nothing: where to go back to is the caller's savepoint."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -15,8 +16,10 @@ from syncnb.journal.rights import present
 from syncnb.stores import conversation as conversations
 from syncnb.stores.conversation import conversation, one_conversation
 from syncnb.stores.postgres import PostgresReader, PostgresStore
+from syncnb.stores.postgres_line import Line
 from syncnb.stores.postgres_session import in_one_turn
 from tests.benchmarks.link import linked
+from tests.faults.proxy import until
 
 
 @pytest.fixture
@@ -157,6 +160,52 @@ def test_another_password_is_another_connection(pg: str, store: PostgresStore, p
         other = PostgresStore({**store.parameters, "application_name": "other"}, name="other")
         other.describe()
     assert len(pids) == 2
+
+
+OPEN = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s) AND xact_start IS NOT NULL"
+
+
+def test_the_end_of_a_snapshot_is_not_waited_for_and_comes_at_once(
+    pg: str, store: PostgresStore, pids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while a verb works on, nor after it, is a transaction of ours open; and what is taken over is whole."""
+    waited: list[str] = []
+    real = Line.wait
+    monkeypatch.setattr(
+        Line, "wait", lambda self, *told, **words: waited.append("") or real(self, *told, **words)
+    )
+    with psycopg.connect(pg, autocommit=True) as other:
+        other.execute("CREATE TABLE t AS SELECT generate_series(1, 90000) AS id")
+        count = partial(other.execute, OPEN, (pids,))
+        with conversation():
+            for last in range(3):
+                with store.reading() as reader:
+                    list(reader.batches(reader.schema()["t"], ["id"])) if last == 2 else None
+                    next(iter(reader.batches(reader.schema()["t"], ["id"]))) if last == 1 else None
+                    before = len(waited)
+                    assert count().fetchone() == (1,)
+                if last != 1:  # rows that nobody reads have to be stopped first
+                    assert len(waited) == before
+                assert until(lambda: count().fetchone() == (0,))
+        assert len(pids) == 1
+        with store.reading():
+            before = len(waited)
+        assert len(waited) == before
+        assert until(lambda: count().fetchone() == (0,))
+
+
+def test_a_ctrl_c_where_an_end_is_waited_for_leaves_nothing_open(
+    pg: str, store: PostgresStore, pids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(_: Line) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Line, "left", pressed)
+    with conversation():
+        store.describe()
+        with pytest.raises(KeyboardInterrupt):
+            store.describe()
+        assert alive(pg, pids) == 0
 
 
 def test_a_role_with_one_connection_reads_and_writes(pg: str, store: PostgresStore) -> None:

@@ -463,6 +463,20 @@ def test_snapshots_through_a_pooler(pg: str, pooler: Callable[[str], str]) -> No
         assert connection.execute("SHOW transaction_read_only").fetchone() == ("off",), "nothing stays behind"
 
 
+def test_a_pooler_keeps_the_connections_behind_it(pg: str, pooler: Callable[[str], str]) -> None:
+    """It closes that of a client that goes before the answer to what it asked last."""
+    through = store(pooler(pg))
+    backends: list[set[int]] = []
+    for _ in range(6):
+        for _ in range(3):
+            through.describe()
+        with psycopg.connect(pg) as other:
+            query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            backends.append({pid for (pid,) in other.execute(query)})
+    assert backends[0]
+    assert all(backends[0] <= each for each in backends)
+
+
 def test_errors_through_a_pooler(pg: str, pooler: Callable[[str], str]) -> None:
     rows = {
         "refused the password": {"password": "wrong"},
