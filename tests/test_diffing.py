@@ -2,6 +2,8 @@
 
 import random
 import sqlite3
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import psycopg
 import pytest
 
 import syncnb as sn
+from syncnb.stores.postgres import PostgresReader
 from tests.databases import ENGINES, KEEPER, Workbench, rows
+from tests.faults.proxy import until
 
 PLAIN = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)"
 
@@ -428,9 +432,10 @@ class TestSnapshot:
     def test_nothing_stays_open(self, bench: Workbench, pg_server: Any) -> None:
         left, right = bench.sqlite(PLAIN), bench.postgresql("CREATE TABLE t (id int PRIMARY KEY, v text)")
         d = sn.diff(left, right)
-        with psycopg.connect(pg_server.url()) as connection:
+        with psycopg.connect(pg_server.url(), autocommit=True) as connection:
             query = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '%%bench%%' AND application_name <> %s"
-            assert connection.execute(query, (KEEPER,)).fetchone() == (0,)
+            # A process of the server takes a moment to go.
+            assert until(lambda: connection.execute(query, (KEEPER,)).fetchone() == (0,))
         with sqlite3.connect(Path(left.path)) as connection:  # type: ignore[attr-defined]
             connection.execute("INSERT INTO t VALUES (1, 'later')")
         connection.close()
@@ -444,3 +449,40 @@ class TestSnapshot:
         )
         store = bench.as_role("reader", "SELECT ON t")
         assert sn.diff(left, store)["t"].cell_counts == {"v": 1}
+
+    def test_two_servers_read_their_catalogues_at_the_same_time(
+        self, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ddl = "CREATE TABLE t (id int PRIMARY KEY, v text)"
+        left, right = bench.postgresql(ddl, *rows("t", ["1, 'a'"])), bench.postgresql(ddl)
+        real, both = PostgresReader.schema, threading.Barrier(2, timeout=15)
+
+        def together(reader: PostgresReader, schemas: Any = None) -> Any:
+            both.wait()
+            return real(reader, schemas)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresReader, "schema", together)
+            assert sn.diff(left, right)["t"].counts.only_local == 1
+
+    @pytest.mark.parametrize("problem", [sn.ReadError("unreadable", hint="-"), KeyboardInterrupt()], ids=repr)
+    def test_where_one_catalogue_fails_the_other_is_not_waited_for(
+        self, bench: Workbench, monkeypatch: pytest.MonkeyPatch, problem: BaseException
+    ) -> None:
+        ddl = "CREATE TABLE t (id int PRIMARY KEY, v text)"
+        left, right = bench.postgresql(ddl), bench.postgresql(ddl)
+        here = threading.get_ident()
+
+        def failing(reader: PostgresReader, schemas: Any = None) -> Any:
+            if threading.get_ident() == here:
+                raise problem
+            return reader.asked("SELECT pg_sleep(60)", (), "it")
+
+        monkeypatch.setattr(PostgresReader, "schema", failing)
+        begun = time.monotonic()
+        with pytest.raises(type(problem)):
+            sn.diff(left, right)
+        assert time.monotonic() - begun < 30
+        monkeypatch.undo()
+        with pytest.raises(sn.SchemaError, match="no schema 'nowhere'"):
+            sn.diff(left, right, schemas=["nowhere"])

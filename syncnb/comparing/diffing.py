@@ -11,6 +11,7 @@ from syncnb import clock
 from syncnb.changes import Diff, TablePair
 from syncnb.changes.accepted import without_accepted
 from syncnb.comparing.accepting import accepted_here
+from syncnb.comparing.catalogues import catalogues
 from syncnb.comparing.collecting import Witness
 from syncnb.comparing.comparison import STRATEGIES, Comparison, Sizes, Strategy, Ways, batches_of
 from syncnb.comparing.filtering import crossing, filters_of
@@ -148,7 +149,7 @@ def diff_told(
     ):
         files.begin()
         ways = Ways(strategy, files, spread)
-        matched = match(here.schema(schemas), there.schema(schemas), told, (local.timezone, remote.timezone))
+        matched = match(*catalogues(here, there, schemas), told, (local.timezone, remote.timezone))
         apart = _apart(here.clock_offset(), there.clock_offset())
         sizes = _sizes(matched, here, there)
         with _bar(sizes, shown=progress) as counter:
