@@ -41,9 +41,9 @@ AS_BEFORE = "SELECT set_config('jit', current_setting('syncnb.jit'), true)"
 
 WANTED = """
 SELECT set_config('syncnb.relations', (
-    SELECT coalesce(array_agg(c.oid), '{}')::text
+    SELECT coalesce(pg_catalog.array_agg(c.oid), '{}')::text
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = ANY (current_schemas(false)::text[] || %s::text[])
+    WHERE (n.nspname = ANY (current_schemas(false)) OR n.nspname = ANY (%s::text[]))
       AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND n.nspname <> %s
       AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
@@ -60,7 +60,7 @@ SELECT c.oid AS relation, n.nspname AS schema, c.relname AS name,
            CASE WHEN c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid)
                 THEN 'HAS CHILDREN' END], NULL) AS options
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid IN (SELECT unnest(current_setting('syncnb.relations')::oid[]))
+WHERE c.oid IN (SELECT pg_catalog.unnest(current_setting('syncnb.relations')::oid[]))
 """
 
 # `base` follows domains down to the type beneath, and remembers a NOT NULL on the way. What is one row at most is
@@ -68,7 +68,8 @@ WHERE c.oid IN (SELECT unnest(current_setting('syncnb.relations')::oid[]))
 COLUMNS = """
 WITH RECURSIVE wanted AS (
     SELECT * FROM pg_catalog.pg_attribute
-    WHERE attrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND attnum > 0 AND NOT attisdropped
+    WHERE attrelid IN (SELECT pg_catalog.unnest(current_setting('syncnb.relations')::oid[]))
+      AND attnum > 0 AND NOT attisdropped
 ), base (declared, type, domain, filled) AS (
     SELECT oid, oid, typtype = 'd', typtype = 'd' AND typnotnull FROM pg_catalog.pg_type
     WHERE oid IN (SELECT atttypid FROM wanted)
@@ -121,7 +122,7 @@ CROSS JOIN LATERAL (
     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = p.attnum
     WHERE p.n <= i.indnkeyatts
 ) parts
-WHERE i.indrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND i.indisunique
+WHERE i.indrelid IN (SELECT pg_catalog.unnest(current_setting('syncnb.relations')::oid[])) AND i.indisunique
 ORDER BY i.indrelid, NOT i.indisprimary, k.oid IS NULL, c.relname COLLATE "C"
 """
 
@@ -140,13 +141,14 @@ JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
 CROSS JOIN (SELECT jsonb_build_object('a', 'NO ACTION', 'r', 'RESTRICT', 'c', 'CASCADE', 'n', 'SET NULL',
                                       'd', 'SET DEFAULT') AS names) action
-WHERE k.conrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND k.contype = 'f' AND k.conparentid = 0
+WHERE k.conrelid IN (SELECT pg_catalog.unnest(current_setting('syncnb.relations')::oid[]))
+  AND k.contype = 'f' AND k.conparentid = 0
 ORDER BY k.conrelid, k.conname COLLATE "C"
 """
 
 CHECKS = """
 SELECT conrelid AS relation, pg_get_constraintdef(oid, true) AS definition FROM pg_catalog.pg_constraint
-WHERE conrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND contype = 'c'
+WHERE conrelid IN (SELECT pg_catalog.unnest(current_setting('syncnb.relations')::oid[])) AND contype = 'c'
 ORDER BY conrelid, conname COLLATE "C"
 """
 
@@ -154,7 +156,7 @@ TRIGGERS = """
 SELECT tgrelid AS relation, tgname AS name, pg_get_triggerdef(oid, true) AS definition,
        tgenabled <> 'D' AS enabled
 FROM pg_catalog.pg_trigger
-WHERE tgrelid IN (SELECT unnest(current_setting('syncnb.relations')::oid[])) AND NOT tgisinternal
+WHERE tgrelid IN (SELECT pg_catalog.unnest(current_setting('syncnb.relations')::oid[])) AND NOT tgisinternal
 ORDER BY tgrelid, tgname COLLATE "C"
 """
 

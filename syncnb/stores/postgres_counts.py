@@ -25,12 +25,13 @@ WITH RECURSIVE tree (relation, oid) AS (
                 WHEN c.reltuples = 0 AND c.relpages > 0 {or_empty} THEN 0 END AS rows
     FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid
 )
-SELECT relation, CASE WHEN count(*) = count(rows) THEN sum(rows)::bigint END AS rows
-FROM counted GROUP BY relation HAVING count(*) = count(rows) OR bool_or(rows IS NULL AND NOT has_file)
+SELECT relation, CASE WHEN pg_catalog.count(*) = pg_catalog.count(rows) THEN pg_catalog.sum(rows)::bigint END AS rows
+FROM counted GROUP BY relation
+HAVING pg_catalog.count(*) = pg_catalog.count(rows) OR bool_or(rows IS NULL AND NOT has_file)
 """
 
 COUNTED = FORM.format(
-    roots="SELECT oid, oid FROM unnest(current_setting('syncnb.relations')::oid[]) AS wanted (oid)",
+    roots="SELECT oid, oid FROM pg_catalog.unnest(current_setting('syncnb.relations')::oid[]) AS wanted (oid)",
     or_empty="",
 )
 """Of those tables in the setting, `rows` of each for which the catalogue itself tells, be it that nobody knows."""
