@@ -122,4 +122,34 @@ LINES = (
         ("tests/faults/test_process.py::test_an_interrupt_while_the_server_works[handled]",),
         "what happened",
     ),
+    Mutant(
+        "a pooler loses its connections to who goes before the answer",
+        ((STORES + "postgres.py", "        if open_ and not self.server.pooled:\n", "        if open_:\n"),),
+        ("tests/stores/test_postgres_errors.py::test_a_pooler_keeps_the_connections_behind_it",),
+        "the pooler lost its connections",
+    ),
+    Mutant(
+        "a connection is taken over before its last transaction is over",
+        ((TALK, "        if _has_left(connection) and _is_silent(connection):", "        if _is_silent(connection):"),),
+        (f"{TALKS}::test_a_verb_opens_one_connection_and_closes_it",),
+        "== 1",
+    ),
+    Mutant(
+        "a slow beginning explains any distance of the clocks",
+        ((STORES + "postgres_clock.py", "    if after - before > LONG:\n        return None\n", ""),),
+        ("tests/stores/test_postgres.py::test_how_far_the_clocks_are_apart[asked, where that took long]",),
+        "assert 0 == (3 * True)",
+    ),
+    Mutant(
+        "the catalogue waits for whoever locks a table",
+        ((STORES + "postgres_counts.py", '    or_empty="",\n', '    or_empty="OR pg_relation_size(c.oid) = 0",\n'),),
+        ("tests/stores/test_postgres_catalogue.py::test_what_is_counted_is_known_from_the_catalogue_and_nobody_waits_for_a_lock",),
+        "the catalogue",
+    ),
+    Mutant(
+        "a server whose answer nobody wants any more is waited for",
+        (("syncnb/comparing/catalogues.py", "                there.interrupt()\n", ""),),
+        ("tests/test_diffing.py::TestSnapshot::test_where_one_catalogue_fails_the_other_is_not_waited_for[KeyboardInterrupt()]",),
+        "< 10",
+    ),
 )  # fmt: skip
