@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH_ROWS", "Identity", "Reader", "Seeker", "Staged", "Store", "WritableStore", "Writer"]
 
-BATCH_ROWS = 8192
+BATCH_ROWS = 24_576
 """Rows read at a time: large enough for Arrow, small enough that memory stays flat."""
 
 

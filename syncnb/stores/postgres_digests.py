@@ -37,8 +37,12 @@ TAGGED = np.dtype([("tag", ">i8"), ("digest", ">i4")])
 PLACED = np.dtype([*TAGGED.descr, ("page", ">u4"), ("line", ">u2")])
 """A row as `tagged` sends it, and where it is found again by its place."""
 
-# Each bucket's state is small, but there are thousands; compiled expressions cost more than they save here.
-SETTLE = "SELECT set_config('work_mem', '32MB', true), set_config('jit', 'off', true)"
+# Each bucket's state is small, but there are thousands; compiled expressions cost more than they save here. One more
+# process, where the server allows any, and no more: others work there too.
+SETTLE = """
+SELECT set_config('work_mem', '32MB', true), set_config('jit', 'off', true), set_config(
+    'max_parallel_workers_per_gather', least(current_setting('max_parallel_workers_per_gather')::int, 1)::text, true)
+"""
 # What is volatile keeps a subquery as it is written: images are made once and not once for each hash, and how many
 # buckets there are is not guessed from the keys, or rows would be sorted. OFFSET 0 would do that too, but then one
 # process of the server has to do all of it.

@@ -1,6 +1,6 @@
 """Rows of a SQLite table in bulk: SQLite itself puts thousands of values of a column into one text.
 
-    SELECT group_concat(id, ','), group_concat(name, ?), … WHERE rowid BETWEEN 1 AND 8192
+    SELECT group_concat(id, ','), group_concat(name, ?), … WHERE rowid BETWEEN 1 AND 24576
       b'1,2,3,…'  b'ann␟bob␟…'       one object a column ──► numpy ──► the raw columns that reading cell by cell gives
 
 While it does so no interpreter is needed, so that another thread works at full speed. Rowids that follow each other
