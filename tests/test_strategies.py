@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import syncnb as sn
 from syncnb.comparing import digesting
-from syncnb.stores import postgres_digests, read_digests
+from syncnb.stores import postgres_digests, read_digests, sqlite
 from syncnb.values.hashing import add_numbers, begun
 from syncnb.values.images import Form, Imaged, row_hashes
 from syncnb.values.raw import to_python
@@ -841,6 +842,26 @@ def test_a_large_table_by_default(tmp_path: Path, pg: str, seed: int) -> None:
         assert set(sn.diff(local, remote, "items").how["strategy"]) == {"digests"}
     by_value = sn.diff(local, sn.connect(pg), "items", strategy="stream")
     assert told(sn.diff(local, sn.connect(pg), "items")) == told(by_value)
+
+
+def test_where_the_server_has_no_answer_this_side_reads_no_further(
+    tmp_path: Path, pg: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "items.db", []
+    compare.fill(path, pg, 3000)
+    digest = read_digests.ReadDigester._digested
+
+    def slowly(self: Any, batch: pa.RecordBatch) -> Any:
+        time.sleep(0.01)
+        read.append(batch.num_rows)
+        return digest(self, batch)
+
+    monkeypatch.setattr(sqlite, "BATCH_ROWS", 10)
+    monkeypatch.setattr(read_digests.ReadDigester, "_digested", slowly)
+    monkeypatch.setattr(postgres_digests, "TOGETHER", "no number")  # an error of the server, in the sums
+    d = both(sn.connect(path), sn.connect(pg), tables="items").tables[0]
+    assert "the server could not do it" in d.how["why"]
+    assert len(read) < 150
 
 
 def test_a_server_may_share_the_work_among_processes(

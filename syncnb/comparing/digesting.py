@@ -27,8 +27,8 @@ from syncnb.schema import Column, Table
 from syncnb.stores.port import BATCH_ROWS, Reader
 from syncnb.stores.postgres import PostgresReader
 from syncnb.stores.postgres_digests import PostgresDigester
-from syncnb.stores.read_digests import ReadDigester
-from syncnb.stores.row_digests import Digester, Numbers, Places, Recipe, Tagged, Unfit
+from syncnb.stores.read_digests import ReadDigester, Stopped
+from syncnb.stores.row_digests import Digester, Numbers, Places, Recipe, Sums, Tagged, Unfit
 from syncnb.values.columns import sort_keys
 from syncnb.values.images import KEY_FORMS, Form, agreed
 from syncnb.values.kinds import Kind
@@ -124,9 +124,8 @@ def compare_digests(
 def _compared(
     pair: TablePair, sides: "dict[Side, Digester]", readers: Readers, found: Collector, progress: Any
 ) -> dict[str, Any]:
-    if _first_rows_differ(sides):
-        raise Unfit("the first rows differ")
-    sums = _both(sides, readers, lambda digester: digester.sums())
+    first = _first_rows(sides)
+    sums = _both(sides, readers, lambda digester: _sums(digester, first))
     places = _differing_places(*(sums[side].places for side in SIDES))
     rows: dict[Side, _Rows] = {side: _Rows([], (_none(), _none())) for side in SIDES}
     rounds = 2
@@ -172,8 +171,12 @@ def _both(sides: "dict[Side, Digester]", readers: Readers, ask: Callable[[Digest
         apart = next(side for side in SIDES if isinstance(readers[side], PostgresReader))
         other = other_side(apart)
         later = pool.submit(ask, sides[apart])
+        if isinstance(here := sides[other], ReadDigester):
+            later.add_done_callback(lambda done: here.stop() if done.exception() else None)
         try:
             found = {other: ask(sides[other]), apart: later.result()}
+        except Stopped:
+            found = {apart: later.result()}  # which raises what it was stopped for
         except BaseException:
             if not later.done():
                 readers[apart].interrupt()
@@ -181,23 +184,27 @@ def _both(sides: "dict[Side, Digester]", readers: Readers, ask: Callable[[Digest
     return {side: found[side] for side in SIDES}
 
 
-def _first_rows_differ(sides: "dict[Side, Digester]") -> bool:
-    """Whether most of the first rows of the side that is read are on the other side, and not the same.
-
-    Raises Unfit where a server does not make the digests that the other side makes.
-    """
-    tags, ours = _none(), _none()
+def _first_rows(sides: "dict[Side, Digester]") -> tuple[Numbers, Numbers]:
+    """Tags and hashes of the first rows of the side that is read, where a server can look them up; else none."""
     for digester in sides.values():
         if isinstance(digester, ReadDigester) and digester.recipe.by_number:
-            tags, ours = digester.first(FIRST)
-    own = dict(zip(tags.tolist(), ours.tolist(), strict=True))
-    for digester in sides.values():
-        if isinstance(digester, PostgresDigester):
-            met, hashes = digester.begun(tags)
-            told = zip(met.tolist(), hashes.tolist(), strict=True)
-            if sum(own[tag] != hashed for tag, hashed in told) > MANY * len(met):
-                return True
-    return False
+            return digester.first(FIRST)
+    return _none(), _none()
+
+
+def _sums(digester: Digester, first: tuple[Numbers, Numbers]) -> Sums:
+    """The digests of all rows. Raises Unfit where a server makes others than the other side, or has other first rows.
+
+    What is read here is read meanwhile: to ask that takes a turn of the line.
+    """
+    if isinstance(digester, PostgresDigester):
+        tags, ours = first
+        met, theirs = digester.begun(tags)
+        own = dict(zip(tags.tolist(), ours.tolist(), strict=True))
+        told = zip(met.tolist(), theirs.tolist(), strict=True)
+        if sum(own[tag] != hashed for tag, hashed in told) > MANY * len(met):
+            raise Unfit("the first rows differ")
+    return digester.sums()
 
 
 def _differing_places(local: Places, remote: Places) -> Numbers:

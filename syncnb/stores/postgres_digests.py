@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["PostgresDigester"]
 
 LOW = 2**HALF - 1
-TAGGED = np.dtype([("tag", ">i8"), ("digest", ">i4")])
-PLACED = np.dtype([*TAGGED.descr, ("page", ">u4"), ("line", ">u2")])
-"""A row as `tagged` sends it, and where it is found again by its place."""
+DIGEST = [("digest", ">i4")]
+PLACED = [*DIGEST, ("page", ">u4"), ("line", ">u2")]
+"""A row as `tagged` sends it behind its tag, and where it is found again by its place."""
 
 # Each bucket's state is small, but there are thousands; compiled expressions cost more than they save here. One more
 # process, where the server allows any, and no more: others work there too.
@@ -77,7 +77,7 @@ class PostgresDigester:
         self._from = f"{qualified(recipe.table)} AS t"
         # In a table of one piece, a snapshot finds a row again by its place, so that no tag is made of all keys once more.
         self._placed = recipe.table.type == "table" and not recipe.by_number
-        self._tagged = np.zeros(0, PLACED)
+        self._tagged = np.zeros(0, [("tag", ">i8"), *PLACED])
         self._rows, self._span = 0, (0, 0)
 
     @property
@@ -130,13 +130,21 @@ class PostgresDigester:
         """The rows in these buckets."""
         place = "tidsend(t.ctid)" if self._placed else "''::bytea"
         found, told = self._in_buckets(buckets)
+        sent, least, kind = self._sent_tag()
         query = f"""
-        SELECT coalesce(string_agg(int8send(tag) || int4send(({self._hashes[0]} >> {HALF})::int) || place, ''), '')
+        SELECT coalesce(string_agg({sent} || int4send(({self._hashes[0]} >> {HALF})::int) || place, ''), '')
         FROM {self._imaged(f"{self._tag} AS tag, {place} AS place", found)}
         """  # noqa: S608
-        ((tagged,),) = self._run((placed(query), told))
-        self._tagged = np.frombuffer(tagged, PLACED if self._placed else TAGGED)
-        return Tagged(self._tagged["tag"].astype(np.int64), self._tagged["digest"].astype(np.int64))
+        ((tagged,),) = self._run((placed(query), (*least, *told)))
+        self._tagged = np.frombuffer(tagged, [("tag", kind), *(PLACED if self._placed else DIGEST)])
+        tags = self._tagged["tag"].astype(np.int64) + sum(least)
+        return Tagged(tags, self._tagged["digest"].astype(np.int64))
+
+    def _sent_tag(self) -> tuple[str, tuple[int, ...], str]:
+        """How a tag travels: in 32 bits where these tell how far a number is from the least; that, and the type."""
+        if self.recipe.by_number and self._rows and self._span[1] - self._span[0] < 2**31:
+            return f"int4send((tag - {VALUE}::bigint)::int)", self._span[:1], ">i4"
+        return "int8send(tag)", (), ">i8"
 
     def _in_buckets(self, buckets: Numbers) -> tuple[str, tuple[Any, ...]]:
         """Where the rows in these buckets are found, and what has to be told for that."""

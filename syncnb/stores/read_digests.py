@@ -28,7 +28,7 @@ from syncnb.values.kinds import Kind
 from syncnb.values.raw import concat
 from syncnb.values.rules import Rule, Side
 
-__all__ = ["ReadDigester"]
+__all__ = ["ReadDigester", "Stopped"]
 
 FEW = 8
 """Rows are looked up by key where fewer than one in so many is wanted, else the table is read again."""
@@ -46,6 +46,10 @@ NONE: Numbers = np.zeros(0, np.int64)
 
 T = TypeVar("T")
 Columns: TypeAlias = Sequence[pa.Array]
+
+
+class Stopped(Exception):
+    """Somebody asked to read no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,20 @@ class ReadDigester:
         # Not even the first ones of many more: they would be given up again, and be the most that is ever held.
         self._kept: list[_Kept] | None = [] if recipe.rows <= KEPT else None
         self._key_bytes = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Let `sums` end with Stopped after the batch that it is at; from any thread."""
+        self._stopped = True
 
     def sums(self) -> Sums:
-        """The digests of all rows. Raises Unfit where a key is NULL or not of its column's kind."""
+        """The digests of all rows. Raises Unfit where a key is NULL or not of its column's kind, and Stopped."""
         rows, sums = 0, np.zeros(2, np.int64)
         places = np.zeros(self.recipe.buckets, np.int64)
         counts = np.zeros(self.recipe.buckets, np.int64)
         for found in _ahead(self._digested, self.reader.batches(self.recipe.table, self.names)):
+            if self._stopped:
+                raise Stopped
             self.by_rule += found.ruled
             rows += len(found.tags)
             sums ^= [np.bitwise_xor.reduce(part) for part in found.hashes]
