@@ -145,7 +145,8 @@ def foreign_key(drawing: Drawing, remedy: Remedy) -> None:
         raise PlanError(
             f"nothing makes {names(theirs)} of {parent.label} unique", hint="add a unique rule there first"
         )
-    lost = measuring.orphans(drawing.connection, path_of(table), columns, path_of(parent), theirs)
+    coming = [drawing.column(table, name) for name in columns]
+    lost = measuring.orphans(drawing.connection, path_of(table), coming, path_of(parent), theirs)
     if lost:
         raise PlanError(
             f"{lost:,} rows of {table.label} refer to rows of {parent.label} that are not there",
@@ -197,8 +198,9 @@ def validate(drawing: Drawing, remedy: Remedy) -> None:
     key = next((key for key in table.foreign_keys if key.name == remedy.name), None)
     if key is not None:
         parent = drawing.table(key.parent)
+        there = [measuring.Coming(name) for name in key.columns]
         lost = measuring.orphans(
-            drawing.connection, path_of(table), key.columns, path_of(parent), key.parent_columns
+            drawing.connection, path_of(table), there, path_of(parent), key.parent_columns
         )
         if lost:
             raise PlanError(

@@ -114,15 +114,17 @@ def present(connection: Connection, path: Sequence[str], name: str) -> int:
 def orphans(
     connection: Connection,
     path: Sequence[str],
-    columns: Sequence[str],
+    columns: Sequence[Coming],
     parent: Sequence[str],
     theirs: Sequence[str],
 ) -> int:
-    """How many rows refer to a row that is not there."""
-    child, above = _named(path, columns).alias("c"), _named(parent, theirs).alias("p")
-    pairs = [child.c[own] == above.c[other] for own, other in zip(columns, theirs, strict=True)]
+    """How many rows will refer to a row that is not there."""
+    values = [each.value.label(f"k{at}") for at, each in enumerate(columns)]
+    child = select(*values).select_from(_table(path)).subquery("c")
+    above = _named(parent, theirs).alias("p")
+    pairs = [own == above.c[other] for own, other in zip(child.c, theirs, strict=True)]
     there = exists(select(literal_column("1")).select_from(above).where(*pairs))
-    whole = [child.c[name].is_not(None) for name in columns]
+    whole = [own.is_not(None) for own in child.c]
     wanted = select(func.count()).select_from(child).where(*whole, ~there.correlate(child))
     return int(connection.scalar(wanted) or 0)
 
