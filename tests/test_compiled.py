@@ -103,7 +103,7 @@ def store(tmp_path: Path) -> SQLiteStore:
     path = tmp_path / "t.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
-        connection.executemany("INSERT INTO t VALUES (?, ?)", [(at, f"v{at}") for at in range(20_000)])
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [(at, f"v{at}") for at in range(60_000)])
         connection.commit()
     return SQLiteStore(path)
 
@@ -113,7 +113,7 @@ def test_a_reading_that_nobody_ends_keeps_nothing(store: SQLiteStore) -> None:
     """No statement stays open between two batches: the file is free when the connection is closed."""
     with store.reading() as reader:
         rows = reader.batches(reader.schema()["t"], ["id", "v"], order=["id"])
-        assert next(rows).num_rows < 20_000
+        assert next(rows).num_rows < 60_000
     with closing(sqlite3.connect(store.path, timeout=0)) as other:
         other.execute("BEGIN EXCLUSIVE")
         other.rollback()

@@ -330,18 +330,18 @@ def test_order_of_several_columns_and_equal_keys() -> None:
 
 @pytest.mark.parametrize("as_arrow", [False, True])
 def test_batches_have_the_agreed_size(*, as_arrow: bool) -> None:
-    frame = pd.DataFrame({"i": range(20_000), "s": "x"})
+    frame = pd.DataFrame({"i": range(60_000), "s": "x"})
     store = FrameStore({"t": pa.Table.from_pandas(frame) if as_arrow else frame})
     with store.reading() as reader:
         table = reader.schema()["t"]
         batches = list(reader.batches(table, ["i"], order=["i"]))
-        assert reader.count_estimate(table) == 20_000
+        assert reader.count_estimate(table) == 60_000
     assert max(batch.num_rows for batch in batches) <= BATCH_ROWS
-    assert [i for batch in batches for i in batch.column(0).to_pylist()] == list(range(20_000))
+    assert [i for batch in batches for i in batch.column(0).to_pylist()] == list(range(60_000))
 
 
 def test_an_interrupt_ends_the_batches_and_they_do_not_look_complete() -> None:
-    with FrameStore({"t": pd.DataFrame({"i": range(20_000)})}).reading() as reader:
+    with FrameStore({"t": pd.DataFrame({"i": range(60_000)})}).reading() as reader:
         batches = reader.batches(reader.schema()["t"], ["i"])
         next(batches)
         reader.interrupt()

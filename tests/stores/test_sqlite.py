@@ -413,12 +413,12 @@ MANY = (
 
 def test_batches_have_the_agreed_size(make: Make) -> None:
     store = make(
-        f"CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); {MANY.format(rows=20_000)} i, 's' || i FROM n"
+        f"CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); {MANY.format(rows=60_000)} i, 's' || i FROM n"
     )
     with store.reading() as reader:
         batches = list(reader.batches(reader.schema()["t"], ["s", "i"], order=["i"]))
-    assert [batch.num_rows for batch in batches] == [BATCH_ROWS, BATCH_ROWS, 20_000 - 2 * BATCH_ROWS]
-    assert [row for batch in batches for row in as_rows(batch)] == [(f"s{i}", i) for i in range(1, 20_001)]
+    assert [batch.num_rows for batch in batches] == [BATCH_ROWS, BATCH_ROWS, 60_000 - 2 * BATCH_ROWS]
+    assert [row for batch in batches for row in as_rows(batch)] == [(f"s{i}", i) for i in range(1, 60_001)]
 
 
 def test_large_values_make_small_batches(make: Make) -> None:
@@ -431,20 +431,20 @@ def test_large_values_make_small_batches(make: Make) -> None:
     assert sum(batch.num_rows for batch in batches) == 100
 
 
-@pytest.mark.parametrize("at", [1, 300, 7_000, 20_000])
+@pytest.mark.parametrize("at", [1, 300, 7_000, 60_000])
 def test_text_that_is_not_utf8_is_kept_and_stops_nothing(make: Make, at: int) -> None:
     store = make(
-        f"CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); {MANY.format(rows=20_000)} i, 's' || i FROM n;"
+        f"CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); {MANY.format(rows=60_000)} i, 's' || i FROM n;"
         f"UPDATE t SET s = CAST(x'61ff62' AS TEXT) WHERE i = {at}"
     )
     found = rows(store, "t", order=("i",))
-    assert [i for i, _ in found] == list(range(1, 20_001))
+    assert [i for i, _ in found] == list(range(1, 60_001))
     assert [(i, s) for i, s in found if s != f"s{i}"] == [(at, BadText(b"a\xffb"))]
 
 
 def test_two_tables_can_be_read_in_turn(make: Make) -> None:
     store = make(
-        f"CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); {MANY.format(rows=9_000)} i, 'é' || i FROM n;"
+        f"CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); {MANY.format(rows=27_000)} i, 'é' || i FROM n;"
         "CREATE TABLE u AS SELECT * FROM t; UPDATE u SET s = CAST(x'ff' AS TEXT) WHERE i = 1"
     )
     with store.reading() as reader:
@@ -660,7 +660,7 @@ def test_a_sqlite_library_that_is_too_old_is_named(make: Make, monkeypatch: pyte
 
 
 def test_damage_in_the_middle_of_a_table_is_a_read_error(tmp_path: Path) -> None:
-    store = SQLiteStore(database(tmp_path / "x.db", 20_000))
+    store = SQLiteStore(database(tmp_path / "x.db", 60_000))
     data = bytearray(store.path.read_bytes())
     middle = len(data) // 2 // 4096 * 4096
     data[middle : middle + 4096] = b"\xa5" * 4096
