@@ -25,6 +25,7 @@ from syncnb.stores.row_digests import (
     Tagged,
     Unfit,
 )  # fmt: skip
+from syncnb.values.images import Form
 from syncnb.values.kinds import Kind
 
 if TYPE_CHECKING:
@@ -73,24 +74,23 @@ class PostgresDigester:
         self._made = ", ".join(named)
         made = [f"i.v{at}" for at in range(len(images))], [f"i.f{at}" for at in range(len(flags))]
         self._hashes = [row_hash(recipe.forms, made[0], made[1], seed) for seed in recipe.seeds[1:]]
-        self._keys = [images[at] for at in recipe.key_at]
+        self._keys = [images[at] for at in recipe.key_at], [made[0][at] for at in recipe.key_at]
         self._from = f"{qualified(recipe.table)} AS t"
         # In a table of one piece, a snapshot finds a row again by its place, so that no tag is made of all keys once more.
         self._placed = recipe.table.type == "table" and not recipe.by_number
         self._tagged = np.zeros(0, [("tag", ">i8"), *PLACED])
         self._rows, self._span = 0, (0, 0)
 
-    @property
-    def _tag(self) -> str:
-        """The tag of a row of `t`."""
-        recipe = self.recipe
+    def _tag(self, *, of_images: bool = False) -> str:
+        """The tag of a row of `t`, or of the images that were made of it: these are made once."""
+        keys, recipe = self._keys[of_images], self.recipe
         if recipe.by_number:
-            return self._keys[0]
-        return row_hash([recipe.forms[at] for at in recipe.key_at], self._keys, ["0"], recipe.seeds[0])
+            return keys[0]
+        return row_hash([recipe.forms[at] for at in recipe.key_at], keys, ["0"], recipe.seeds[0])
 
-    @property
-    def _bucket(self) -> str:
-        return self._bucket_of(f"({self._tag} >> {TOGETHER})" if self.recipe.by_number else self._tag)
+    def _bucket(self, *, of_images: bool = False) -> str:
+        tag = self._tag(of_images=of_images)
+        return self._bucket_of(f"({tag} >> {TOGETHER})" if self.recipe.by_number else tag)
 
     def _bucket_of(self, number: str) -> str:
         """The bucket of a tag, or of those that a number shares with its neighbours."""
@@ -105,14 +105,21 @@ class PostgresDigester:
     def sums(self) -> Sums:
         """The digests of all rows."""
         one, two = self._hashes
+        wanted, bucket = f"{self._bucket()} AS bucket", "i.bucket"
+        forms = {self.recipe.forms[at] for at in self.recipe.key_at}
+        if not forms & {
+            Form.INTEGER,
+            Form.TEXT,
+        }:  # whose images are the columns, of which it is known how many there are
+            wanted, bucket = "NULL", self._bucket(of_images=True)
         # Sums of 64 bits would be numeric, and take ten times the memory in each bucket.
         query = f"""
         SELECT coalesce(sum(n), 0)::bigint, coalesce(bit_xor(a), 0), coalesce(bit_xor(b), 0),
                string_agg(substring(int8send((coalesce(a, 0) >> {HALF}) + coalesce(n, 0) * {COUNTED} & {LOW}) FROM 5), ''
                           ORDER BY number), {self._ends()}
         FROM generate_series(0, {self.recipe.buckets - 1:d}) AS g (number) LEFT JOIN (
-            SELECT bucket, count(*) AS n, bit_xor({one}) AS a, bit_xor({two}) AS b
-            FROM {self._imaged(f"{self._bucket} AS bucket", self._from)} GROUP BY bucket
+            SELECT {bucket} AS bucket, count(*) AS n, bit_xor({one}) AS a, bit_xor({two}) AS b
+            FROM {self._imaged(wanted, self._from)} GROUP BY 1
         ) AS s ON s.bucket = g.number
         """  # noqa: S608
         self._rows, first, second, places, *span = self._run((query, ()))[0]
@@ -133,7 +140,7 @@ class PostgresDigester:
         sent, least, kind = self._sent_tag()
         query = f"""
         SELECT coalesce(string_agg({sent} || int4send(({self._hashes[0]} >> {HALF})::int) || place, ''), '')
-        FROM {self._imaged(f"{self._tag} AS tag, {place} AS place", found)}
+        FROM {self._imaged(f"{self._tag()} AS tag, {place} AS place", found)}
         """  # noqa: S608
         ((tagged,),) = self._run((placed(query), (*least, *told)))
         self._tagged = np.frombuffer(tagged, [("tag", kind), *(PLACED if self._placed else DIGEST)])
@@ -149,7 +156,7 @@ class PostgresDigester:
     def _in_buckets(self, buckets: Numbers) -> tuple[str, tuple[Any, ...]]:
         """Where the rows in these buckets are found, and what has to be told for that."""
         if not self._few(len(buckets)):
-            return f"{self._from} WHERE {self._bucket} IN {TOLD}", (buckets.tolist(),)
+            return f"{self._from} WHERE {self._bucket()} IN {TOLD}", (buckets.tolist(),)
         key, (least, most) = f"t.{QUOTED(self.recipe.key[0].name)}", self._span
         tried = f"generate_series({VALUE}::bigint, {VALUE}::bigint) AS g (n)"
         numbers = f"SELECT n FROM {tried} WHERE {self._bucket_of('n')} IN {TOLD}"  # noqa: S608
@@ -173,7 +180,7 @@ class PostgresDigester:
             self._tell_places(tags)
         else:
             self._run((TELL, (tags.tolist(),)))
-            found = f"{self._from} JOIN {TAGS} AS s ON {self._tag} = s.tag"
+            found = f"{self._from} JOIN {TAGS} AS s ON {self._tag()} = s.tag"
             if recipe.by_number:
                 found = self._by_key(TAGS)
         chosen = ", ".join(f"{selected(column)} AS c{at}" for at, column in enumerate(recipe.columns))
@@ -201,7 +208,7 @@ class PostgresDigester:
         """
         heirs: tuple[str, Sequence[Any]] = (HEIRS, (qualified(self.recipe.table),))
         probe, asked, wanted = self._probe()
-        found = self._imaged(f"{self._tag} AS tag", self._by_key(TOLD))
+        found = self._imaged(f"{self._tag()} AS tag", self._by_key(TOLD))
         first = (
             f"SELECT coalesce(string_agg(int8send(tag) || int8send({self._hashes[0]}), ''), '') FROM {found}"  # noqa: S608
         )
