@@ -681,8 +681,8 @@ def test_rows_of_few_buckets_are_looked_up(
         )
     looked_up, ask = [], postgres_digests.PostgresDigester._few
 
-    def spied(self: Any, buckets: int) -> bool:
-        looked_up.append(ask(self, buckets))
+    def spied(self: Any, *told: Any) -> bool:
+        looked_up.append(ask(self, *told))
         return looked_up[-1]
 
     monkeypatch.setattr(postgres_digests.PostgresDigester, "_few", spied)

@@ -79,7 +79,9 @@ class PostgresDigester:
         # In a table of one piece, a snapshot finds a row again by its place, so that no tag is made of all keys once more.
         self._placed = recipe.table.type == "table" and not recipe.by_number
         self._tagged = np.zeros(0, [("tag", ">i8"), *PLACED])
-        self._rows, self._span = 0, (0, 0)
+        self._rows = 0
+        self._span: tuple[int, int] | None = None
+        """The least and the greatest key, where that is a single number and there are any."""
 
     def _tag(self, *, of_images: bool = False) -> str:
         """The tag of a row of `t`, or of the images that were made of it: these are made once."""
@@ -123,7 +125,7 @@ class PostgresDigester:
         ) AS s ON s.bucket = g.number
         """  # noqa: S608
         self._rows, first, second, places, *span = self._run((query, ()))[0]
-        self._span = span[0], span[1]
+        self._span = None if span[0] is None else (span[0], span[1])
         return Sums(self._rows, first, second, np.frombuffer(places, ">u4").astype(np.uint32))
 
     def _ends(self) -> str:
@@ -149,13 +151,13 @@ class PostgresDigester:
 
     def _sent_tag(self) -> tuple[str, tuple[int, ...], str]:
         """How a tag travels: in 32 bits where these tell how far a number is from the least; that, and the type."""
-        if self.recipe.by_number and self._rows and self._span[1] - self._span[0] < 2**31:
+        if self._span is not None and self._span[1] - self._span[0] < 2**31:
             return f"int4send((tag - {VALUE}::bigint)::int)", self._span[:1], ">i4"
         return "int8send(tag)", (), ">i8"
 
     def _in_buckets(self, buckets: Numbers) -> tuple[str, tuple[Any, ...]]:
         """Where the rows in these buckets are found, and what has to be told for that."""
-        if not self._few(len(buckets)):
+        if self._span is None or not self._few(self._span, len(buckets)):
             return f"{self._from} WHERE {self._bucket()} IN {TOLD}", (buckets.tolist(),)
         key, (least, most) = f"t.{QUOTED(self.recipe.key[0].name)}", self._span
         tried = f"generate_series({VALUE}::bigint, {VALUE}::bigint) AS g (n)"
@@ -164,11 +166,9 @@ class PostgresDigester:
         found = f"({numbers} OFFSET 0) AS g JOIN {self._from} ON {neighbours}"
         return found, (least >> TOGETHER, most >> TOGETHER, buckets.tolist())
 
-    def _few(self, buckets: int) -> bool:
+    def _few(self, span: tuple[int, int], buckets: int) -> bool:
         """Whether to look up the rows of so many buckets by their keys is quicker than to read all rows."""
-        if not self.recipe.by_number or not self._rows:
-            return False
-        least, most = self._span
+        least, most = span
         numbers = (most >> TOGETHER) - (least >> TOGETHER) + 1
         return bool(numbers * (NUMBER + LOOKED_UP * buckets / self.recipe.buckets) < self._rows)
 
